@@ -33,7 +33,7 @@ main() {
   need cargo "install Rust as https://rustup.rs says"
 
   work=$(mktemp -d)
-  trap 'rm -rf "$work" ${linked_sources:+"$linked_sources"}' EXIT
+  trap clean_up EXIT
   sysroot=$(rustc --print sysroot) ||
     die "the toolchain of rust-toolchain.toml is not installed: run 'rustup toolchain install'"
 
@@ -48,6 +48,11 @@ main() {
   build_from_source
   target_compiles || die "$target was built but still compiles no program: see the errors above"
   say "$target was built from source and is ready in $sysroot"
+}
+
+clean_up() {
+  rm -rf "$work"
+  [[ -z ${linked_sources:-} ]] || rm -f "$linked_sources"
 }
 
 # The one test of "is it there" that cannot lie: compile and link a program.
@@ -80,12 +85,12 @@ build_from_source() {
 find_library_sources() {
   local component=$sysroot/lib/rustlib/src/rust/library
   if [[ -n ${RUST_LIBRARY_SRC:-} ]]; then
-    library=$(unpacked "$RUST_LIBRARY_SRC" RUST_LIBRARY_SRC 'std/Cargo.toml')
-  elif [[ -f $component/std/Cargo.toml ]]; then
+    library=$(unpacked "$RUST_LIBRARY_SRC" RUST_LIBRARY_SRC 'std/src/sys/mod.rs')
+  elif [[ -f $component/std/src/sys/mod.rs ]]; then
     library=$component
   else
     fetch_package rust-src "$release"
-    library=$(unpacked "$work/rust-src.deb" rust-src 'std/Cargo.toml')
+    library=$(unpacked "$work/rust-src.deb" rust-src 'std/src/sys/mod.rs')
   fi
   library=$(readlink -f "$library")
   say "library sources: $library"
