@@ -11,3 +11,29 @@ die() {
 
 # need PROGRAM REMEDY
 need() { command -v "$1" >/dev/null || die "$1 is missing: $2"; }
+
+# apt_install PACKAGE PURPOSE: installs a Debian package, or says how.
+apt_install() {
+  command -v apt-get >/dev/null || die "$1 is missing ($2): install it with this system's packages"
+  [[ $(id -u) == 0 ]] || die "$1 is missing ($2): run 'sudo apt-get install $1'"
+  say "installing Debian's $1"
+  { apt-get -q update && DEBIAN_FRONTEND=noninteractive apt-get -q -y --no-install-recommends install "$1"; } >&2 ||
+    die "installing $1 failed: see apt's words above"
+}
+
+# make_venv: the project's own Python environment in .venv, made once.
+make_venv() {
+  [[ ! -x .venv/bin/pip ]] || return 0
+  need python3 "install Python 3.11 or later"
+  python3 -c 'import sys; sys.exit(sys.version_info < (3, 11))' ||
+    die "$(python3 --version) is too old: install Python 3.11 or later"
+  python3 -c 'import ensurepip' 2>/dev/null || apt_install python3-venv "for the environment .venv"
+  say "making the Python environment .venv"
+  python3 -m venv .venv >&2 || die "python3 could not make .venv: see its words above"
+}
+
+# pip_install ARGUMENT...: into .venv, with pip's own progress.
+pip_install() {
+  .venv/bin/pip --disable-pip-version-check install "$@" >&2 ||
+    die "pip could not install $*: check that the Python package index is reached"
+}

@@ -1,0 +1,82 @@
+# Every command of the README is a target here, and CI runs the same. `make help` lists them.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DEFAULT_GOAL := help
+MAKEFLAGS += --no-print-directory
+
+TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+PROGRAMS   := mcp-server dev-idp mcp-auth
+WASM_BUILT := $(TARGET_DIR)/wasm32-wasip1/wasm/mcp_auth_filter.wasm
+DEMO = $(TARGET_DIR)/release/mcp-demo
+DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envoy/demo.yaml --state-dir .run
+PYTEST_ARGS ?= -n 2
+
+.PHONY: help setup build wasm dist demo up down test test-unit test-blackbox lint fmt deny clean
+.PHONY: setup-wasm setup-envoy setup-tests demo-binary
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+
+setup: setup-wasm setup-envoy setup-tests ## Install what the other targets need (they do so by themselves)
+
+build: ## Build every native crate, for development
+	cargo build --workspace
+
+wasm: setup-wasm ## Build the filter into dist/mcp_auth_filter.wasm
+	cargo build --profile wasm --target wasm32-wasip1 -p mcp-auth-filter
+	@mkdir -p dist
+	@cp $(WASM_BUILT) dist/
+	@echo "dist/mcp_auth_filter.wasm: $$(( $$(stat -c %s dist/mcp_auth_filter.wasm) / 1024 )) KiB"
+
+dist: wasm ## Build the filter and the programs, optimised, into dist/
+	cargo build --release $(addprefix -p ,$(PROGRAMS))
+	@cd $(TARGET_DIR)/release && cp $(PROGRAMS) $(CURDIR)/dist/
+	@ls -1 dist/
+
+demo: setup-envoy dist demo-binary ## Show the main job: logins, refusals and key rotation through a real Envoy
+	@$(DEMO) run $(DEMO_ARGS)
+
+up: setup-envoy dist demo-binary ## Start the demo's stack and leave it running for your own MCP client
+	@$(DEMO) up $(DEMO_ARGS)
+
+down: setup-envoy demo-binary ## Stop what `make up` started
+	@$(DEMO) down $(DEMO_ARGS)
+
+test: test-unit test-blackbox ## Run every test
+
+test-unit: ## Test the core, the filter and the programs natively
+	cargo test --workspace
+
+test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real Envoy (PYTEST_ARGS="-k name")
+	ENVOY="$$(scripts/setup-envoy.sh)" .venv/bin/pytest -c tests/pytest.ini tests/blackbox $(PYTEST_ARGS)
+
+lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
+	cargo fmt --all --check
+	cargo clippy --workspace --all-targets -- -D warnings
+	.venv/bin/ruff format --check --quiet tests
+	.venv/bin/ruff check --quiet tests
+	@for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+
+fmt: setup-tests ## Format the sources
+	cargo fmt --all
+	.venv/bin/ruff format --quiet tests
+
+deny: ## Check dependencies: advisories, licences, sources (builds cargo-deny at the first call)
+	@scripts/deny.sh
+
+clean: ## Remove what was built, installed or started in this folder
+	cargo clean
+	rm -rf dist .run .tools .venv
+
+setup-wasm:
+	@scripts/setup-wasm-target.sh
+
+setup-envoy:
+	@scripts/setup-envoy.sh >/dev/null
+
+setup-tests:
+	@scripts/setup-test-tools.sh
+
+demo-binary:
+	cargo build --release -p mcp-demo

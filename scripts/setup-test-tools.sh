@@ -1,0 +1,21 @@
+#!/usr/bin/env bash
+# Installs what the black-box tests need beside Rust and Envoy: the Python packages of
+# tests/requirements.txt in the project's own .venv, and redis-server. Does nothing when they are there.
+
+set -euo pipefail
+cd "$(dirname "${BASH_SOURCE[0]}")/.."
+source scripts/lib.sh
+
+main() {
+  make_venv
+  local stamp=.venv/requirements.installed
+  if ! cmp -s tests/requirements.txt "$stamp"; then
+    say "installing the tests' Python packages"
+    pip_install -r tests/requirements.txt
+    cp tests/requirements.txt "$stamp"
+  fi
+  command -v redis-server >/dev/null || apt_install redis-server "a real Redis for the session tests"
+  say "the tests' tools are ready"
+}
+
+main
