@@ -1,0 +1,377 @@
+//! From what is written to what is valid: every rule of the configuration, each with its field.
+
+use std::{
+    collections::{HashMap, HashSet},
+    fmt::Display,
+    time::Duration,
+};
+
+use serde::Deserialize as _;
+use serde_json::Value;
+
+use super::{
+    Audit, Config, ConfigRefused, Issuer, IssuerIndex, Jwks, KeySource, Resource, ResourceIndex,
+    Route,
+    raw::{RawAudit, RawConfig, RawIssuer, RawJwks, RawResource, RawSessionMode, RawSessions},
+};
+use crate::{
+    algorithm::Algorithm,
+    authority::HostRule,
+    identity_header::IdentityHeader,
+    json,
+    jwk::VerificationKey,
+    path::{CanonicalPath, PathMap},
+    resource_id::{HttpUrl, ResourceId},
+    scope::Scope,
+    time::parse_duration,
+    user_id::HashDigits,
+};
+
+const NOT_YET: &str = "not supported by this version yet; remove it";
+
+pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
+    let document = json::parse(document).map_err(|problem| refused(".", problem))?;
+    let raw = read(document)?;
+    let issuers = issuers(&raw.issuers)?;
+    let resources = each("resources", &raw.resources, |field, raw| resource(field, raw, &issuers))?;
+    if resources.is_empty() {
+        return Err(refused("resources", "at least one resource is needed"));
+    }
+    if let Some(sessions) = &raw.sessions {
+        check_sessions(sessions)?;
+        return Err(refused("sessions", NOT_YET));
+    }
+    body_limit("body_limit", &raw.body_limit)?;
+    Ok(Config {
+        routes: routes(&raw)?,
+        metadata: metadata(&resources),
+        issuers,
+        resources,
+        identity_headers: identity_headers(&raw)?,
+        hash_digits: HashDigits::new(raw.user_id_hash_digits)
+            .ok_or_else(|| refused("user_id_hash_digits", "8 to 40 digits are accepted"))?,
+        forward_token: raw.forward_token,
+        token_cache: at_most("token_cache", raw.token_cache, 1_000_000)?,
+        audit: match raw.audit {
+            RawAudit::Authentications => Audit::Authentications,
+            RawAudit::EveryRequest => Audit::EveryRequest,
+            RawAudit::Off => Audit::Off,
+        },
+    })
+}
+
+fn read(document: Value) -> Result<RawConfig, ConfigRefused> {
+    if !document.is_object() {
+        return Err(refused(".", "the configuration is a JSON object"));
+    }
+    let mut track = serde_path_to_error::Track::new();
+    let deserializer = serde_path_to_error::Deserializer::new(document, &mut track);
+    RawConfig::deserialize(deserializer)
+        .map_err(|problem| refused(track.path().to_string(), problem))
+}
+
+fn issuers(raw: &[RawIssuer]) -> Result<Vec<Issuer>, ConfigRefused> {
+    if raw.is_empty() {
+        return Err(refused("issuers", "at least one issuer is needed"));
+    }
+    let mut seen = HashSet::new();
+    each("issuers", raw, |field, raw| {
+        if !seen.insert(raw.issuer.clone()) {
+            return Err(refused(format!("{field}.issuer"), "this issuer is configured twice"));
+        }
+        issuer(field, raw)
+    })
+}
+
+fn issuer(field: &str, raw: &RawIssuer) -> Result<Issuer, ConfigRefused> {
+    let at = |name: &str| format!("{field}.{name}");
+    if raw.issuer.is_empty() || raw.issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
+        return Err(refused(at("issuer"), "the value of `iss`, such as https://tenant.auth0.com/"));
+    }
+    if raw.session != RawSessionMode::Off {
+        return Err(refused(at("session"), NOT_YET));
+    }
+    let max_token_lifetime = raw
+        .max_token_lifetime
+        .as_deref()
+        .map(|text| positive(at("max_token_lifetime"), text))
+        .transpose()?;
+    Ok(Issuer {
+        issuer: raw.issuer.clone(),
+        audiences: texts(&at("audiences"), &raw.audiences)?,
+        keys: keys(&at("jwks"), &raw.jwks)?,
+        algorithms: algorithms(&at("algorithms"), raw.algorithms.as_deref())?,
+        leeway: duration(at("leeway"), &raw.leeway)?,
+        max_token_lifetime,
+        clients: texts(&at("clients"), &raw.clients)?,
+        identity_issuer_claim: Some(raw.identity_issuer_claim.clone())
+            .filter(|claim| !claim.is_empty()),
+        scope_claims: texts(&at("scope_claims"), &raw.scope_claims)?,
+        username_claims: at_least_one(
+            &at("username_claims"),
+            texts(&at("username_claims"), &raw.username_claims)?,
+        )?,
+    })
+}
+
+fn algorithms(field: &str, raw: Option<&[String]>) -> Result<Vec<Algorithm>, ConfigRefused> {
+    match raw {
+        None => Ok(Algorithm::DEFAULT.to_vec()),
+        Some(names) => at_least_one(
+            field,
+            each(field, names, |field, name| name.parse().map_err(|why| refused(field, why)))?,
+        ),
+    }
+}
+
+fn keys(field: &str, raw: &RawJwks) -> Result<KeySource, ConfigRefused> {
+    let at = |name: &str| format!("{field}.{name}");
+    match (&raw.uri, &raw.cluster, &raw.keys) {
+        (None, None, Some(keys)) => {
+            let keys = each(&at("keys"), keys, |field, key| {
+                VerificationKey::parse(key).map_err(|why| refused(field, why))
+            })?;
+            Ok(KeySource::Fixed(at_least_one(&at("keys"), keys)?))
+        }
+        (_, _, Some(_)) => {
+            Err(refused(at("keys"), "give either keys, or uri and cluster, not both"))
+        }
+        (None, _, None) => Err(refused(at("uri"), "give uri and cluster, or keys")),
+        (Some(_), None, None) => {
+            Err(refused(at("cluster"), "name the Envoy cluster that reaches uri"))
+        }
+        (Some(uri), Some(cluster), None) => fetched(field, uri, cluster, raw),
+    }
+}
+
+fn fetched(
+    field: &str,
+    uri: &str,
+    cluster: &str,
+    raw: &RawJwks,
+) -> Result<KeySource, ConfigRefused> {
+    let at = |name: &str| format!("{field}.{name}");
+    let url = HttpUrl::parse(uri)
+        .filter(|_| !uri.contains('#'))
+        .ok_or_else(|| refused(at("uri"), "an absolute http or https URL is needed"))?;
+    if cluster.is_empty() {
+        return Err(refused(at("cluster"), "name the Envoy cluster that reaches uri"));
+    }
+    Ok(KeySource::Fetched(Jwks {
+        cluster: cluster.to_owned(),
+        scheme: url.scheme.to_owned(),
+        authority: url.authority.to_owned(),
+        path: if url.path.starts_with('/') {
+            url.path.to_owned()
+        } else {
+            format!("/{}", url.path)
+        },
+        timeout: positive(at("timeout"), &raw.timeout)?,
+        refresh: positive(at("refresh"), &raw.refresh)?,
+        cooldown: positive(at("cooldown"), &raw.cooldown)?,
+    }))
+}
+
+fn resource(
+    field: &str,
+    raw: &RawResource,
+    issuers: &[Issuer],
+) -> Result<Resource, ConfigRefused> {
+    let at = |name: &str| format!("{field}.{name}");
+    if !raw.tools.is_empty() {
+        return Err(refused(at("tools"), NOT_YET));
+    }
+    if raw.trust_mcp_headers {
+        return Err(refused(at("trust_mcp_headers"), NOT_YET));
+    }
+    let id = ResourceId::parse(&raw.resource).map_err(|why| refused(at("resource"), why))?;
+    let own_audiences = texts(&at("audiences"), &raw.audiences)?;
+    let accepted = accepted_issuers(&at("issuers"), raw.issuers.as_deref(), issuers)?
+        .into_iter()
+        .map(|index| {
+            let audiences = [own_audiences.as_slice(), issuers[index.0].audiences.as_slice()]
+                .into_iter()
+                .find(|list| !list.is_empty())
+                .map_or_else(|| vec![id.as_str().to_owned()], <[String]>::to_vec);
+            (index, audiences)
+        })
+        .collect();
+    if raw.name.as_ref().is_some_and(String::is_empty) {
+        return Err(refused(at("name"), "a name is not empty"));
+    }
+    Ok(Resource {
+        id,
+        name: raw.name.clone(),
+        issuers: accepted,
+        scopes: scopes(&at("scopes"), &raw.scopes)?,
+        origins: each(&at("origins"), &raw.origins, |field, origin| {
+            HttpUrl::parse(origin)
+                .filter(|url| url.path.is_empty())
+                .map(|_| origin.clone())
+                .ok_or_else(|| refused(field, "an origin is scheme://host[:port] without a path"))
+        })?,
+    })
+}
+
+fn accepted_issuers(
+    field: &str,
+    raw: Option<&[String]>,
+    issuers: &[Issuer],
+) -> Result<Vec<IssuerIndex>, ConfigRefused> {
+    let Some(names) = raw else {
+        return Ok((0..issuers.len()).map(IssuerIndex).collect());
+    };
+    let mut accepted = Vec::new();
+    for (nth, name) in names.iter().enumerate() {
+        let field = format!("{field}[{nth}]");
+        let index = issuers
+            .iter()
+            .position(|issuer| issuer.issuer == *name)
+            .map(IssuerIndex)
+            .ok_or_else(|| refused(&field, "this issuer is not in `issuers`"))?;
+        if accepted.contains(&index) {
+            return Err(refused(field, "this issuer is named twice"));
+        }
+        accepted.push(index);
+    }
+    at_least_one(field, accepted)
+}
+
+fn routes(raw: &RawConfig) -> Result<PathMap<Route>, ConfigRefused> {
+    let mut routes = PathMap::default();
+    for (nth, resource) in raw.resources.iter().enumerate() {
+        let field = format!("resources[{nth}].path");
+        check_path(&field, &resource.path)?;
+        let hosts = each(&format!("resources[{nth}].hosts"), &resource.hosts, |field, host| {
+            HostRule::parse(host).map_err(|why| refused(field, why))
+        })?;
+        let taken = routes.at(&resource.path).iter().any(|route| match route {
+            Route::Public => true,
+            Route::Resource(_, others) if hosts.is_empty() => others.is_empty(),
+            Route::Resource(_, others) => hosts.iter().any(|host| others.contains(host)),
+        });
+        if taken {
+            return Err(refused(field, "another resource has the same host and path"));
+        }
+        routes.insert(&resource.path, Route::Resource(ResourceIndex(nth), hosts));
+    }
+    for (nth, path) in raw.public.iter().enumerate() {
+        let field = format!("public[{nth}]");
+        check_path(&field, path)?;
+        if !routes.at(path).is_empty() {
+            return Err(refused(field, "this path is a resource or already public"));
+        }
+        routes.insert(path, Route::Public);
+    }
+    Ok(routes)
+}
+
+fn check_path(field: &str, path: &str) -> Result<(), ConfigRefused> {
+    if CanonicalPath::parse(path).is_err() || path.contains('?') {
+        return Err(refused(field, "a path is absolute and canonical, like /mcp"));
+    }
+    if path.len() > 1 && path.ends_with('/') {
+        return Err(refused(field, "leave the slash at the end out; whole segments are matched"));
+    }
+    Ok(())
+}
+
+/// For each document path the resources it may be about; the root document is about the resources
+/// whose identifier has no path, else about the first.
+fn metadata(resources: &[Resource]) -> HashMap<String, Vec<ResourceIndex>> {
+    let mut documents: HashMap<String, Vec<ResourceIndex>> = HashMap::new();
+    for (nth, resource) in resources.iter().enumerate() {
+        documents.entry(resource.id.metadata_path()).or_default().push(ResourceIndex(nth));
+    }
+    documents
+        .entry(crate::resource_id::WELL_KNOWN.to_owned())
+        .or_insert_with(|| vec![ResourceIndex(0)]);
+    documents
+}
+
+fn identity_headers(raw: &RawConfig) -> Result<Vec<IdentityHeader>, ConfigRefused> {
+    let mut headers: Vec<IdentityHeader> = Vec::new();
+    for (name, source) in &raw.identity_headers {
+        let field = format!("identity_headers.{name}");
+        let header = IdentityHeader::parse(name, source).map_err(|why| refused(&field, why))?;
+        if headers.iter().any(|other| other.is_imitated_by(header.name())) {
+            return Err(refused(field, "this header is configured twice"));
+        }
+        headers.push(header);
+    }
+    Ok(headers)
+}
+
+fn check_sessions(raw: &RawSessions) -> Result<(), ConfigRefused> {
+    for (name, text) in [
+        ("timeout", &raw.timeout),
+        ("cache", &raw.cache),
+        ("revocations", &raw.revocations),
+        ("feed_loss_after", &raw.feed_loss_after),
+    ] {
+        positive(format!("sessions.{name}"), text)?;
+    }
+    if raw.cluster.is_empty() {
+        return Err(refused("sessions.cluster", "name the Envoy cluster that reaches mcp-auth"));
+    }
+    Ok(())
+}
+
+fn body_limit(field: &str, text: &str) -> Result<usize, ConfigRefused> {
+    let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(unit_at);
+    let unit_bytes = match unit {
+        "B" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        _ => 0,
+    };
+    number
+        .parse::<usize>()
+        .ok()
+        .and_then(|number| number.checked_mul(unit_bytes))
+        .filter(|bytes| (1..=64 << 20).contains(bytes))
+        .ok_or_else(|| refused(field, "a size is a whole number with a unit, like 1MiB, 1B to 64MiB"))
+}
+
+fn scopes(field: &str, raw: &[String]) -> Result<Vec<Scope>, ConfigRefused> {
+    each(field, raw, |field, scope| Scope::parse(scope).map_err(|why| refused(field, why)))
+}
+
+fn texts(field: &str, raw: &[String]) -> Result<Vec<String>, ConfigRefused> {
+    each(field, raw, |field, text| match text.as_str() {
+        "" => Err(refused(field, "an empty text is not accepted")),
+        text => Ok(text.to_owned()),
+    })
+}
+
+fn positive(field: String, text: &str) -> Result<Duration, ConfigRefused> {
+    match duration(field.clone(), text)? {
+        Duration::ZERO => Err(refused(field, "a duration of zero is not accepted")),
+        duration => Ok(duration),
+    }
+}
+
+fn duration(field: String, text: &str) -> Result<Duration, ConfigRefused> {
+    parse_duration(text).map_err(|why| refused(field, why))
+}
+
+fn at_most(field: &str, value: usize, most: usize) -> Result<usize, ConfigRefused> {
+    if value <= most { Ok(value) } else { Err(refused(field, format!("at most {most}"))) }
+}
+
+fn at_least_one<T>(field: &str, items: Vec<T>) -> Result<Vec<T>, ConfigRefused> {
+    if items.is_empty() { Err(refused(field, "at least one is needed")) } else { Ok(items) }
+}
+
+fn each<'r, R, T>(
+    field: &str,
+    raw: &'r [R],
+    mut read: impl FnMut(&str, &'r R) -> Result<T, ConfigRefused>,
+) -> Result<Vec<T>, ConfigRefused> {
+    raw.iter().enumerate().map(|(nth, raw)| read(&format!("{field}[{nth}]"), raw)).collect()
+}
+
+fn refused(field: impl Into<String>, problem: impl Display) -> ConfigRefused {
+    ConfigRefused { field: field.into(), problem: problem.to_string() }
+}

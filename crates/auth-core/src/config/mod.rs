@@ -1,0 +1,161 @@
+//! The filter's configuration, valid by construction: whoever holds a [`Config`] need not check it.
+
+mod build;
+mod raw;
+
+use std::{collections::HashMap, time::Duration};
+
+use crate::{
+    algorithm::Algorithm, authority::HostRule, identity_header::IdentityHeader,
+    jwk::VerificationKey, path::PathMap, resource_id::ResourceId, scope::Scope,
+    user_id::HashDigits,
+};
+
+/// A configuration that was refused, with the field that has to be changed.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("configuration refused: {field}: {problem}")]
+pub struct ConfigRefused {
+    /// The field's path, such as `issuers[0].jwks.refresh`; `.` is the document itself.
+    pub field: String,
+    /// What is wrong and what is accepted.
+    pub problem: String,
+}
+
+/// Everything that the filter was told.
+#[derive(Debug)]
+pub struct Config {
+    pub(crate) issuers: Vec<Issuer>,
+    pub(crate) resources: Vec<Resource>,
+    pub(crate) routes: PathMap<Route>,
+    /// Resources by the exact path of their RFC 9728 document.
+    pub(crate) metadata: HashMap<String, Vec<ResourceIndex>>,
+    pub(crate) identity_headers: Vec<IdentityHeader>,
+    pub(crate) hash_digits: HashDigits,
+    pub(crate) forward_token: bool,
+    pub(crate) token_cache: usize,
+    pub(crate) audit: Audit,
+}
+
+impl Config {
+    /// Reads and checks a configuration document (JSON).
+    ///
+    /// # Errors
+    /// [`ConfigRefused`] for anything unknown, missing, contradictory or unsafe.
+    pub fn parse(document: &[u8]) -> Result<Self, ConfigRefused> {
+        build::config(document)
+    }
+
+    /// The issuers, in their order; an [`IssuerIndex`] counts them.
+    pub fn issuers(&self) -> &[Issuer] {
+        &self.issuers
+    }
+}
+
+/// Which of the configured issuers.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+pub struct IssuerIndex(pub(crate) usize);
+
+/// Which of the configured resources.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) struct ResourceIndex(pub(crate) usize);
+
+/// What stands at a path.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Route {
+    /// Forwarded without a token.
+    Public,
+    /// An MCP server, for these hosts (none: any).
+    Resource(ResourceIndex, Vec<HostRule>),
+}
+
+/// Who may issue tokens.
+#[derive(Debug)]
+pub struct Issuer {
+    pub(crate) issuer: String,
+    pub(crate) audiences: Vec<String>,
+    pub(crate) keys: KeySource,
+    pub(crate) algorithms: Vec<Algorithm>,
+    pub(crate) leeway: Duration,
+    pub(crate) max_token_lifetime: Option<Duration>,
+    pub(crate) clients: Vec<String>,
+    pub(crate) identity_issuer_claim: Option<String>,
+    pub(crate) scope_claims: Vec<String>,
+    pub(crate) username_claims: Vec<String>,
+}
+
+impl Issuer {
+    /// The algorithms that its tokens may use.
+    pub fn algorithms(&self) -> &[Algorithm] {
+        &self.algorithms
+    }
+
+    /// Where its keys come from.
+    pub fn keys(&self) -> &KeySource {
+        &self.keys
+    }
+
+    /// Its identifier, compared with `iss` byte for byte.
+    pub fn identifier(&self) -> &str {
+        &self.issuer
+    }
+}
+
+/// Where an issuer's keys come from.
+#[derive(Debug)]
+pub enum KeySource {
+    /// Written in the configuration.
+    Fixed(Vec<VerificationKey>),
+    /// Fetched.
+    Fetched(Jwks),
+}
+
+/// A key set that is fetched.
+#[derive(Clone, Debug)]
+pub struct Jwks {
+    /// The cluster that reaches the server.
+    pub cluster: String,
+    /// `http` or `https`.
+    pub scheme: String,
+    /// Host and port of the URL.
+    pub authority: String,
+    /// Path and query of the URL.
+    pub path: String,
+    /// How long one fetch may take, and so how long a request waits for keys.
+    pub timeout: Duration,
+    /// How old a set may grow before it is fetched again in the background.
+    pub refresh: Duration,
+    /// Least time between fetches that requests cause.
+    pub cooldown: Duration,
+}
+
+/// An MCP server behind the gateway.
+#[derive(Debug)]
+pub(crate) struct Resource {
+    pub(crate) id: ResourceId,
+    pub(crate) name: Option<String>,
+    /// Accepted issuers, each with its accepted audiences.
+    pub(crate) issuers: Vec<(IssuerIndex, Vec<String>)>,
+    pub(crate) scopes: Vec<Scope>,
+    pub(crate) origins: Vec<String>,
+}
+
+impl Resource {
+    /// The accepted audiences of tokens of `issuer`; none if its tokens are not accepted at all.
+    pub(crate) fn audiences(&self, issuer: IssuerIndex) -> Option<&[String]> {
+        self.issuers
+            .iter()
+            .find(|(accepted, _)| *accepted == issuer)
+            .map(|(_, audiences)| audiences.as_slice())
+    }
+}
+
+/// Which requests leave an audit line.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Audit {
+    /// Each new token and each denial.
+    Authentications,
+    /// Each request.
+    EveryRequest,
+    /// None.
+    Off,
+}

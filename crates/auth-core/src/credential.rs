@@ -1,0 +1,159 @@
+//! The credential of a request: the `Authorization` header's Bearer token (RFC 6750 §2.1). Nowhere
+//! else is a token accepted.
+
+use crate::denial::Denial;
+
+/// Longest token that is looked at, in bytes.
+pub const LONGEST_TOKEN: usize = 16 * 1024;
+
+/// A Bearer token that may be looked at: visible ASCII, bounded.
+#[derive(Clone, Copy)]
+pub struct Credential<'h>(&'h str);
+
+impl<'h> Credential<'h> {
+    /// Finds the one credential among the values of `Authorization`.
+    ///
+    /// # Errors
+    /// - [`Denial::MissingToken`] without a value or with another scheme alone,
+    /// - [`Denial::MalformedRequest`] if there are several values, or the token is missing, has white
+    ///   space in it or is over [`LONGEST_TOKEN`].
+    pub fn find(values: &[&'h [u8]]) -> Result<Self, Denial> {
+        let value = match values {
+            [] => return Err(Denial::MissingToken),
+            [value] => *value,
+            _ => return Err(Denial::MalformedRequest),
+        };
+        let value = std::str::from_utf8(value).map_err(|_| Denial::MalformedRequest)?;
+        let (scheme, rest) = value.split_at(value.find([' ', '\t', ',']).unwrap_or(value.len()));
+        if !scheme.eq_ignore_ascii_case("Bearer") {
+            return Err(if names_second_scheme(rest) {
+                Denial::MalformedRequest
+            } else {
+                Denial::MissingToken
+            });
+        }
+        let token = rest.trim_matches(' ');
+        let one_token = !token.is_empty()
+            && token.len() <= LONGEST_TOKEN
+            && rest.starts_with(' ')
+            && token.bytes().all(|b| b.is_ascii_graphic() && b != b',');
+        if one_token { Ok(Self(token)) } else { Err(Denial::MalformedRequest) }
+    }
+
+    /// The token's text.
+    pub fn token(self) -> &'h str {
+        self.0
+    }
+}
+
+/// Whether a second credential follows a comma, as hosts join several `Authorization` headers:
+/// something that begins with a scheme's name and not with `parameter=`.
+fn names_second_scheme(rest: &str) -> bool {
+    rest.split(',').skip(1).any(|part| {
+        let word = part.trim_start().split([' ', '\t']).next().unwrap_or_default();
+        !word.is_empty() && !word.contains('=')
+    })
+}
+
+/// Whether the query (without `?`) has a parameter `access_token`, however its name is encoded.
+pub fn query_has_token(query: &str) -> bool {
+    query.split('&').any(|pair| {
+        let name = pair.split('=').next().unwrap_or_default();
+        decoded(name).eq(b"access_token".iter().copied())
+    })
+}
+
+fn decoded(name: &str) -> impl Iterator<Item = u8> + '_ {
+    let mut rest = name.as_bytes();
+    std::iter::from_fn(move || {
+        let escape = match rest {
+            [b'%', high, low, ..] => {
+                let digits = [*high, *low];
+                std::str::from_utf8(&digits).ok().and_then(|d| u8::from_str_radix(d, 16).ok())
+            }
+            _ => None,
+        };
+        match (escape, rest) {
+            (Some(byte), [_, _, _, tail @ ..]) => {
+                rest = tail;
+                Some(byte)
+            }
+            (_, [byte, tail @ ..]) => {
+                rest = tail;
+                Some(*byte)
+            }
+            (_, []) => None,
+        }
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_bearer_token_is_found() {
+        for value in ["Bearer abc.def", "bearer abc.def", "BEARER   abc.def", "Bearer abc.def "] {
+            assert_eq!(find(&[value]), Ok("abc.def"), "{value}");
+        }
+    }
+
+    #[test]
+    fn no_credential_or_another_scheme_is_a_missing_token() {
+        assert_eq!(find(&[]), Err(Denial::MissingToken));
+        for value in ["Basic dTpw", "", "Bearerabc", "DPoP abc", "Digest a=\"b\", c=\"d\""] {
+            assert_eq!(find(&[value]), Err(Denial::MissingToken), "{value}");
+        }
+    }
+
+    #[test]
+    fn ambiguous_credentials_are_malformed() {
+        for values in [
+            &["Bearer a", "Bearer b"][..],
+            &["Bearer a", "Basic b"],
+            &["Bearer a, Bearer b"],
+            &["Bearer a,Bearer b"],
+            &["Basic a, Bearer b"],
+            &["Basic a, Basic b"],
+            &["Basic a,bearer b"],
+            &["Bearer a,"],
+            &["Bearer"],
+            &["Bearer "],
+            &["Bearer,"],
+            &["Bearer\ta"],
+            &["Bearer a b"],
+            &["Bearer a\tb"],
+            &["Bearer \ta"],
+            &["Bearer ä"],
+        ] {
+            assert_eq!(find(values), Err(Denial::MalformedRequest), "{values:?}");
+        }
+    }
+
+    #[test]
+    fn tokens_are_bounded() {
+        let longest = "a".repeat(LONGEST_TOKEN);
+        assert_eq!(find(&[&format!("Bearer {longest}")]), Ok(&*longest));
+        assert_eq!(find(&[&format!("Bearer {longest}a")]), Err(Denial::MalformedRequest));
+    }
+
+    #[test]
+    fn bytes_that_are_no_text_are_malformed() {
+        assert_eq!(Credential::find(&[b"Bearer \xff"]).err(), Some(Denial::MalformedRequest));
+    }
+
+    #[test]
+    fn a_token_in_the_query_is_seen_however_it_is_encoded() {
+        for query in ["access_token=x", "a=b&access_token", "%61ccess%5Ftoken=x", "access_token"] {
+            assert!(query_has_token(query), "{query}");
+        }
+        for query in ["", "a=access_token", "access_tokens=x", "Access_Token=x", "%zz", "%6"] {
+            assert!(!query_has_token(query), "{query}");
+        }
+    }
+
+    fn find<'a>(values: &[&'a str]) -> Result<&'a str, Denial> {
+        let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
+        Credential::find(&values).map(Credential::token)
+    }
+}

@@ -1,0 +1,165 @@
+//! What becomes of a request: forwarded with edited headers, or answered here.
+
+use crate::{
+    config::Config, denial::Denial, permit::Permit, request_head::RequestHead, scope::Scope,
+};
+
+/// What an adapter has to do with a request.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Decision {
+    /// Edit the request headers, then let the request go on.
+    Forward(HeaderEdits),
+    /// Answer it.
+    Reply(LocalReply),
+}
+
+/// Changes to the request headers: remove first, then set.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HeaderEdits {
+    /// Fields to remove, all their copies.
+    pub remove: Vec<String>,
+    /// Fields to set, replacing all their copies.
+    pub set: Vec<(String, String)>,
+}
+
+impl HeaderEdits {
+    /// For a request that goes on without an identity: inbound identity headers are removed.
+    pub(crate) fn public(head: &RequestHead, config: &Config) -> Self {
+        Self { remove: imitations(head, config, &[]), set: Vec::new() }
+    }
+
+    /// For a CORS preflight that goes on to a protected resource: as public, and no token either.
+    pub(crate) fn preflight(head: &RequestHead, config: &Config) -> Self {
+        let mut edits = Self::public(head, config);
+        edits.remove_authorization(head, config);
+        edits
+    }
+
+    /// For a permitted request: inbound identity headers are removed, the principal's are set.
+    pub(crate) fn permitted(permit: &Permit, head: &RequestHead, config: &Config) -> Self {
+        let set = permit.principal().headers.clone();
+        let mut edits = Self { remove: imitations(head, config, &set), set };
+        edits.remove_authorization(head, config);
+        edits
+    }
+
+    fn remove_authorization(&mut self, head: &RequestHead, config: &Config) {
+        if !config.forward_token && head.has("authorization") {
+            self.remove.push("authorization".to_owned());
+        }
+    }
+}
+
+/// Names in the request that are, or could be taken for, identity headers. One that is set anyway
+/// needs no removal.
+fn imitations(head: &RequestHead, config: &Config, set: &[(String, String)]) -> Vec<String> {
+    let mut names: Vec<String> = Vec::new();
+    for name in head.names() {
+        let imitates = config.identity_headers.iter().any(|header| header.is_imitated_by(name));
+        let replaced = || set.iter().any(|(set, _)| set == name);
+        if imitates && !replaced() && !names.iter().any(|other| other == name) {
+            names.push(name.to_owned());
+        }
+    }
+    names
+}
+
+/// An answer that the filter gives itself.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalReply {
+    /// The HTTP status.
+    pub status: u16,
+    /// The header fields.
+    pub headers: Vec<(&'static str, String)>,
+    /// The body: JSON, or nothing.
+    pub body: String,
+}
+
+/// What a denial needs to know of the resource that the request was for.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Challenge<'c> {
+    pub(crate) metadata_url: &'c str,
+    /// All the scopes that this request needs.
+    pub(crate) scopes: &'c [Scope],
+}
+
+impl LocalReply {
+    /// The answer to a denied request: JSON, never stored, with the challenge that its status asks
+    /// for (RFC 6750 §3, RFC 9728 §5.1).
+    pub(crate) fn denied(
+        denial: Denial,
+        challenge: Option<Challenge<'_>>,
+        retry_after_secs: u64,
+    ) -> Self {
+        let mut headers = Vec::from([JSON, NO_STORE].map(owned));
+        if let Some(value) = www_authenticate(denial, challenge) {
+            headers.push(("www-authenticate", value));
+        }
+        match denial.status() {
+            503 => headers.push(("retry-after", retry_after_secs.max(1).to_string())),
+            405 => headers.push(("allow", "GET, HEAD, OPTIONS".to_owned())),
+            _ => {}
+        }
+        let body = serde_json::json!({
+            "error": denial.error(),
+            "error_description": denial.description(),
+        });
+        Self { status: denial.status(), headers, body: body.to_string() }
+    }
+
+    /// The answer to everything while there is no valid configuration.
+    pub fn not_configured() -> Self {
+        Self::denied(Denial::NotConfigured, None, 10)
+    }
+
+    /// A JSON document that anybody may read, from any origin.
+    pub(crate) fn document(body: String) -> Self {
+        let headers = Vec::from([JSON, NO_STORE, ANY_ORIGIN].map(owned));
+        Self { status: 200, headers, body }
+    }
+
+    /// The answer to a CORS preflight for a document.
+    pub(crate) fn preflight() -> Self {
+        let headers = [
+            ANY_ORIGIN,
+            ("access-control-allow-methods", "GET, HEAD, OPTIONS"),
+            ("access-control-allow-headers", "authorization, content-type, mcp-protocol-version"),
+            ("access-control-max-age", "86400"),
+        ]
+        .map(owned);
+        Self { status: 204, headers: headers.into(), body: String::new() }
+    }
+}
+
+const JSON: (&str, &str) = ("content-type", "application/json");
+const NO_STORE: (&str, &str) = ("cache-control", "no-store");
+const ANY_ORIGIN: (&str, &str) = ("access-control-allow-origin", "*");
+
+fn owned((name, value): (&'static str, &str)) -> (&'static str, String) {
+    (name, value.to_owned())
+}
+
+/// `Bearer` with the parameters that the status asks for; none for statuses without a challenge.
+fn www_authenticate(denial: Denial, challenge: Option<Challenge<'_>>) -> Option<String> {
+    let mut parameters: Vec<(&str, String)> = Vec::new();
+    let names_error = denial != Denial::MissingToken;
+    match denial.status() {
+        400..=401 => {}
+        403 if denial == Denial::InsufficientScope => {}
+        _ => return None,
+    }
+    if names_error {
+        parameters.push(("error", denial.error().to_owned()));
+    }
+    if let Some(challenge) = challenge.filter(|_| denial.status() != 400) {
+        parameters.push(("resource_metadata", challenge.metadata_url.to_owned()));
+        let scope = crate::scope::join(challenge.scopes);
+        let names_scope = matches!(denial, Denial::MissingToken | Denial::InsufficientScope);
+        if names_scope && !scope.is_empty() {
+            parameters.push(("scope", scope));
+        }
+    }
+    let parameters: Vec<_> =
+        parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
+    Some(format!("Bearer {}", parameters.join(", ")))
+}

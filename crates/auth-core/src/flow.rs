@@ -1,0 +1,364 @@
+//! One request from head to decision: path, preflight, `Origin`, credential, token, scope, in this
+//! order. What has to be fetched meanwhile is waited for in [`crate::gate`].
+
+use std::rc::Rc;
+
+use crate::{
+    audit::{self, Event, Identified},
+    claims::{Unverified, VerifiedClaims},
+    config::{Config, IssuerIndex, Resource, ResourceIndex, Route},
+    credential::{self, Credential},
+    decision::{Challenge, Decision, HeaderEdits, LocalReply},
+    denial::Denial,
+    gate::{Gate, Outcome},
+    jws::UntrustedJwt,
+    key_ring::Wanted,
+    metadata,
+    metric::Metric,
+    path::CanonicalPath,
+    permit::Permit,
+    principal::Principal,
+    request_head::RequestHead,
+    time::UnixTime,
+    token_cache::Known,
+};
+
+/// How far a request has come.
+#[derive(Debug)]
+pub(crate) enum Step {
+    /// It is decided.
+    Done(Outcome),
+    /// It waits for the keys of an issuer.
+    Wait(Pending),
+}
+
+/// A request that waits. It goes on once, by [`Pending::resume`].
+#[derive(Debug)]
+pub(crate) struct Pending {
+    request: Protected,
+    pub(crate) waits_for: IssuerIndex,
+    pub(crate) deadline: UnixTime,
+}
+
+/// A request to a protected resource that carries a credential.
+#[derive(Debug)]
+struct Protected {
+    head: RequestHead,
+    resource: ResourceIndex,
+    token: String,
+}
+
+/// Whether a request may still wait for a fetch.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Patience {
+    Fresh,
+    Waited,
+}
+
+/// A denial with what is known at that point.
+struct Refusal {
+    denial: Denial,
+    principal: Option<Rc<Principal>>,
+    retry_after_secs: u64,
+}
+
+impl From<Denial> for Refusal {
+    fn from(denial: Denial) -> Self {
+        Self { denial, principal: None, retry_after_secs: 1 }
+    }
+}
+
+/// What comes of looking at a token.
+enum Judged {
+    Accepted { permit: Permit, new: bool },
+    WaitsFor(IssuerIndex),
+}
+
+/// What a request is for.
+enum Target {
+    Document(ResourceIndex),
+    Public,
+    Resource(ResourceIndex),
+}
+
+/// Takes a request as far as it goes.
+pub(crate) fn start(gate: &mut Gate, head: RequestHead, now: UnixTime) -> Step {
+    let (path, query) = head.path_and_query();
+    let target = match target(&gate.config, &head, path) {
+        Ok(target) => target,
+        Err(denial) => return Step::Done(deny(gate, &head, None, denial.into())),
+    };
+    let index = match target {
+        Target::Document(index) => return Step::Done(document(gate, &head, index)),
+        Target::Public => {
+            let edits = HeaderEdits::public(&head, &gate.config);
+            return Step::Done(forward(gate, &head, None, edits));
+        }
+        Target::Resource(index) => index,
+    };
+    let resource = &gate.config.resources[index.0];
+    if !origin_is_accepted(resource, &head) {
+        return Step::Done(deny(gate, &head, Some(index), Denial::OriginNotAllowed.into()));
+    }
+    if metadata::is_preflight(&head) {
+        let edits = HeaderEdits::preflight(&head, &gate.config);
+        return Step::Done(forward(gate, &head, Some(index), edits));
+    }
+    let token = match token(&head, query) {
+        Ok(token) => token,
+        Err(denial) => return Step::Done(deny(gate, &head, Some(index), denial.into())),
+    };
+    go_on(gate, Protected { head, resource: index, token }, Patience::Fresh, now)
+}
+
+impl Pending {
+    /// Goes on after the wait, whatever came of it.
+    pub(crate) fn resume(self, gate: &mut Gate, now: UnixTime) -> Step {
+        go_on(gate, self.request, Patience::Waited, now)
+    }
+
+    /// Gives up because too many requests wait already.
+    pub(crate) fn refuse(self, gate: &mut Gate) -> Outcome {
+        let Protected { head, resource, .. } = self.request;
+        deny(gate, &head, Some(resource), Denial::JwksUnavailable.into())
+    }
+}
+
+fn go_on(gate: &mut Gate, request: Protected, patience: Patience, now: UnixTime) -> Step {
+    let index = request.resource;
+    match judge(gate, &request, patience, now) {
+        Ok(Judged::Accepted { permit, new }) => {
+            let edits = HeaderEdits::permitted(&permit, &request.head, &gate.config);
+            Step::Done(admit(gate, &request, &permit, new, edits))
+        }
+        Ok(Judged::WaitsFor(issuer)) => {
+            let deadline = now + gate.rings[issuer.0].timeout();
+            Step::Wait(Pending { request, waits_for: issuer, deadline })
+        }
+        Err(refusal) => Step::Done(deny(gate, &request.head, Some(index), refusal)),
+    }
+}
+
+fn target(config: &Config, head: &RequestHead, path: &str) -> Result<Target, Denial> {
+    let path = CanonicalPath::parse(path).map_err(|_| Denial::MalformedRequest)?;
+    let authority = head.text(":authority").unwrap_or_default();
+    if let Some(resource) = metadata::resource_at(config, path.as_str(), authority) {
+        return Ok(Target::Document(resource));
+    }
+    let found = config.routes.find(path, |routes| {
+        let specific = routes.iter().find(|route| match route {
+            Route::Public => false,
+            Route::Resource(_, hosts) => hosts.iter().any(|host| host.matches(authority)),
+        });
+        let general = || {
+            routes.iter().find(|route| match route {
+                Route::Public => true,
+                Route::Resource(_, hosts) => hosts.is_empty(),
+            })
+        };
+        specific.or_else(general)
+    });
+    match found {
+        Some(Route::Public) => Ok(Target::Public),
+        Some(Route::Resource(index, _)) => Ok(Target::Resource(*index)),
+        None => Err(Denial::UnmatchedPath),
+    }
+}
+
+/// An absent Origin is accepted; one that is there has to be in the list, if there is a list.
+fn origin_is_accepted(resource: &Resource, head: &RequestHead) -> bool {
+    let accepted =
+        |origin: &[u8]| resource.origins.iter().any(|accepted| accepted.as_bytes() == origin);
+    resource.origins.is_empty() || head.values("origin").all(accepted)
+}
+
+fn token(head: &RequestHead, query: &str) -> Result<String, Denial> {
+    if credential::query_has_token(query) {
+        return Err(Denial::MalformedRequest);
+    }
+    let values: Vec<&[u8]> = head.values("authorization").collect();
+    Credential::find(&values).map(|credential| credential.token().to_owned())
+}
+
+/// From token to permit.
+fn judge(
+    gate: &mut Gate,
+    request: &Protected,
+    patience: Patience,
+    now: UnixTime,
+) -> Result<Judged, Refusal> {
+    let digest = gate.digest_key.digest(request.token.as_bytes());
+    let (principal, new) = match gate.tokens.find(digest, &gate.rings, now) {
+        Some(Known::Denied(denial, principal)) => {
+            return Err(Refusal { principal, ..denial.into() });
+        }
+        Some(Known::Verified(principal)) => {
+            gate.count(Metric::TokenCacheHit);
+            (principal, false)
+        }
+        None => match verify(gate, request, patience, now)? {
+            Verified::Principal(principal) => (principal, true),
+            Verified::WaitsFor(issuer) => return Ok(Judged::WaitsFor(issuer)),
+        },
+    };
+    let issuer = &gate.config.issuers[principal.issuer.0];
+    let resource = &gate.config.resources[request.resource.0];
+    match Permit::grant(&principal, issuer, resource, &resource.scopes, now) {
+        Ok(permit) => Ok(Judged::Accepted { permit, new }),
+        Err(denial) => {
+            if denial == Denial::Expired {
+                gate.tokens.denied(digest, denial, Some(Rc::clone(&principal)), now);
+            }
+            Err(Refusal { principal: Some(principal), ..denial.into() })
+        }
+    }
+}
+
+enum Verified {
+    Principal(Rc<Principal>),
+    WaitsFor(IssuerIndex),
+}
+
+/// From an unknown token to its principal.
+fn verify(
+    gate: &mut Gate,
+    request: &Protected,
+    patience: Patience,
+    now: UnixTime,
+) -> Result<Verified, Refusal> {
+    if patience == Patience::Fresh {
+        gate.count(Metric::TokenCacheMiss);
+    }
+    let jwt = UntrustedJwt::parse(&request.token)?;
+    let index = accepted_issuer(gate, request.resource, jwt.issuer()?)?;
+    let issuer = &gate.config.issuers[index.0];
+    let ring = &gate.rings[index.0];
+    let digest = gate.digest_key.digest(request.token.as_bytes());
+    match VerifiedClaims::verify(&request.token, jwt, (index, issuer), ring, &*gate.verifier) {
+        Ok((claims, key)) => {
+            let principal = Principal::new(&claims, &gate.config)
+                .inspect_err(|denial| gate.tokens.denied(digest, *denial, None, now))?;
+            let principal = Rc::new(principal);
+            gate.tokens.verified(digest, &principal, key, ring.generation());
+            Ok(Verified::Principal(principal))
+        }
+        Err(Unverified::Denied(denial)) => {
+            gate.tokens.denied(digest, denial, None, now);
+            Err(denial.into())
+        }
+        Err(Unverified::NoKey) => no_key(gate, index, patience, now),
+    }
+}
+
+/// The configured issuer that `iss` names, if the resource accepts it.
+fn accepted_issuer(
+    gate: &Gate,
+    resource: ResourceIndex,
+    iss: &str,
+) -> Result<IssuerIndex, Denial> {
+    let index = *gate.issuers_by_name.get(iss).ok_or(Denial::UnknownIssuer)?;
+    let accepted = gate.config.resources[resource.0].audiences(index).is_some();
+    if accepted { Ok(index) } else { Err(Denial::UnknownIssuer) }
+}
+
+fn no_key(
+    gate: &mut Gate,
+    issuer: IssuerIndex,
+    patience: Patience,
+    now: UnixTime,
+) -> Result<Verified, Refusal> {
+    let ring = &mut gate.rings[issuer.0];
+    let wanted = match patience {
+        Patience::Fresh => ring.want(now),
+        Patience::Waited => Wanted::NotBefore(now),
+    };
+    match wanted {
+        Wanted::Wait => Ok(Verified::WaitsFor(issuer)),
+        Wanted::NotBefore(time) if ring.is_empty() => Err(Refusal {
+            retry_after_secs: now.until(time).as_millis().div_ceil(1000) as u64,
+            ..Denial::JwksUnavailable.into()
+        }),
+        Wanted::NotBefore(_) => Err(Denial::UnknownKey.into()),
+    }
+}
+
+fn document(gate: &mut Gate, head: &RequestHead, index: ResourceIndex) -> Outcome {
+    let resource = &gate.config.resources[index.0];
+    match metadata::answer(&gate.config, resource, head) {
+        Ok(reply) => Outcome { decision: Decision::Reply(reply), ..Outcome::quiet() },
+        Err(denial) => deny(gate, head, Some(index), denial.into()),
+    }
+}
+
+fn forward(
+    gate: &mut Gate,
+    head: &RequestHead,
+    resource: Option<ResourceIndex>,
+    edits: HeaderEdits,
+) -> Outcome {
+    gate.count(Metric::Allowed);
+    Outcome {
+        decision: Decision::Forward(edits),
+        audit: line(gate, Event::Allowed, None, None, resource, head),
+        ..Outcome::quiet()
+    }
+}
+
+fn admit(
+    gate: &mut Gate,
+    request: &Protected,
+    permit: &Permit,
+    new: bool,
+    edits: HeaderEdits,
+) -> Outcome {
+    gate.count(Metric::Allowed);
+    let event = if new { Event::Authenticated } else { Event::Allowed };
+    let principal = permit.principal();
+    Outcome {
+        decision: Decision::Forward(edits),
+        user_id: Some(principal.user_id.to_string()),
+        reason: None,
+        audit: line(
+            gate,
+            event,
+            None,
+            Some(principal),
+            Some(request.resource),
+            &request.head,
+        ),
+    }
+}
+
+fn deny(
+    gate: &mut Gate,
+    head: &RequestHead,
+    resource: Option<ResourceIndex>,
+    refusal: Refusal,
+) -> Outcome {
+    let Refusal { denial, principal, retry_after_secs } = refusal;
+    gate.count(Metric::Denied(denial));
+    let challenge = resource.map(|index| Challenge {
+        metadata_url: &gate.metadata_urls[index.0],
+        scopes: &gate.config.resources[index.0].scopes,
+    });
+    Outcome {
+        decision: Decision::Reply(LocalReply::denied(denial, challenge, retry_after_secs)),
+        user_id: principal.as_ref().map(|principal| principal.user_id.to_string()),
+        reason: Some(denial.reason()),
+        audit: line(gate, Event::Denied, Some(denial), principal.as_deref(), resource, head),
+    }
+}
+
+fn line(
+    gate: &Gate,
+    event: Event,
+    denial: Option<Denial>,
+    principal: Option<&Principal>,
+    resource: Option<ResourceIndex>,
+    head: &RequestHead,
+) -> Option<String> {
+    let identified: Option<Identified<'_>> = principal
+        .map(|principal| (principal, gate.config.issuers[principal.issuer.0].issuer.as_str()));
+    let resource = resource.map(|index| gate.config.resources[index.0].id.as_str());
+    audit::line(gate.config.audit, event, denial, identified, resource, head)
+}

@@ -1,0 +1,231 @@
+//! Identity headers: what an MCP server is told about the caller, and how nobody else gets to say it.
+
+use std::fmt::Write as _;
+
+/// A header that carries one fact about the caller.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct IdentityHeader {
+    name: String,
+    source: Source,
+}
+
+/// Which fact.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Source {
+    UserId,
+    Username,
+    Issuer,
+    TokenIssuer,
+    Subject,
+    Scopes,
+    ClientId,
+    SessionId,
+    Claim(String),
+}
+
+/// Why a header name or its source is refused.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum Refused {
+    /// Not a header name.
+    #[error("not a header name")]
+    Name,
+    /// A header that has another meaning in HTTP, in a proxy or in MCP.
+    #[error("this header has a meaning of its own and is not free to carry an identity")]
+    Reserved,
+    /// Not one of the sources.
+    #[error(
+        "unknown source; sources are user_id, username, issuer, token_issuer, subject, scopes, \
+         client_id, session_id and claim:NAME"
+    )]
+    Source,
+}
+
+/// Longest value, encoded, that a header carries; a longer one leaves the header out.
+const LONGEST_VALUE: usize = 1024;
+
+/// Names that mean something to HTTP, proxies or MCP. Names are compared with `_` as `-`.
+const RESERVED: [&str; 42] = [
+    "accept",
+    "accept-encoding",
+    "accept-language",
+    "access-control-request-headers",
+    "access-control-request-method",
+    "authorization",
+    "cache-control",
+    "connection",
+    "content-encoding",
+    "content-length",
+    "content-type",
+    "cookie",
+    "date",
+    "expect",
+    "forwarded",
+    "grpc-timeout",
+    "host",
+    "http2-settings",
+    "keep-alive",
+    "last-event-id",
+    "origin",
+    "proxy-authenticate",
+    "proxy-authorization",
+    "proxy-connection",
+    "range",
+    "referer",
+    "te",
+    "trailer",
+    "transfer-encoding",
+    "upgrade",
+    "user-agent",
+    "via",
+    "x-forwarded-client-cert",
+    "x-forwarded-for",
+    "x-forwarded-host",
+    "x-forwarded-port",
+    "x-forwarded-proto",
+    "x-real-ip",
+    "x-request-id",
+    "b3",
+    "traceparent",
+    "tracestate",
+];
+const RESERVED_PREFIXES: [&str; 4] = ["mcp-", "sec-", "x-envoy-", "x-b3-"];
+
+impl IdentityHeader {
+    /// Reads one entry of `identity_headers`.
+    ///
+    /// # Errors
+    /// [`Refused`].
+    pub fn parse(name: &str, source: &str) -> Result<Self, Refused> {
+        let token = |b: u8| b.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&b);
+        if name.starts_with(':') {
+            return Err(Refused::Reserved);
+        }
+        if name.is_empty() || name.len() > 128 || !name.bytes().all(token) {
+            return Err(Refused::Name);
+        }
+        let name = name.to_ascii_lowercase();
+        let dashed = name.replace('_', "-");
+        if RESERVED.contains(&&*dashed)
+            || RESERVED_PREFIXES.iter().any(|prefix| dashed.starts_with(prefix))
+        {
+            return Err(Refused::Reserved);
+        }
+        let source = match source {
+            "user_id" => Source::UserId,
+            "username" => Source::Username,
+            "issuer" => Source::Issuer,
+            "token_issuer" => Source::TokenIssuer,
+            "subject" => Source::Subject,
+            "scopes" => Source::Scopes,
+            "client_id" => Source::ClientId,
+            "session_id" => Source::SessionId,
+            _ => match source.strip_prefix("claim:") {
+                Some(claim) if !claim.is_empty() => Source::Claim(claim.to_owned()),
+                _ => return Err(Refused::Source),
+            },
+        };
+        Ok(Self { name, source })
+    }
+
+    /// The header's name, lowercase.
+    pub fn name(&self) -> &str {
+        &self.name
+    }
+
+    pub(crate) fn source(&self) -> &Source {
+        &self.source
+    }
+
+    /// Whether a request header of this name could be taken for it: servers that turn headers into
+    /// variables (CGI, WSGI) do not tell `_` from `-`.
+    pub fn is_imitated_by(&self, name: &str) -> bool {
+        let alike = |a: u8, b: u8| match (a, b) {
+            (b'-' | b'_', b'-' | b'_') => true,
+            _ => a.eq_ignore_ascii_case(&b),
+        };
+        name.len() == self.name.len()
+            && name.bytes().zip(self.name.bytes()).all(|(a, b)| alike(a, b))
+    }
+}
+
+/// `value` so that a header can carry it: bytes outside printable ASCII, and `%`, as `%XX` of their
+/// UTF-8. Nothing if it is empty or longer than 1,024 bytes encoded.
+///
+/// ```
+/// use auth_core::identity_header::encode;
+/// assert_eq!(encode("Åsa 100%"), Some("%C3%85sa 100%25".to_owned()));
+/// ```
+pub fn encode(value: &str) -> Option<String> {
+    let mut encoded = String::with_capacity(value.len());
+    for byte in value.bytes() {
+        match byte {
+            b'%' | ..=0x1f | 0x7f.. => write!(encoded, "%{byte:02X}").ok()?,
+            _ => encoded.push(char::from(byte)),
+        }
+        if encoded.len() > LONGEST_VALUE {
+            return None;
+        }
+    }
+    (!encoded.is_empty()).then_some(encoded)
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    #[test]
+    fn reserved_names_are_refused_in_any_spelling() {
+        for name in [
+            ":path", "authorization", "Authorization", "host", "content_length", "x-forwarded-for",
+            "mcp-session-id", "Mcp_Name", "sec-fetch-site", "x-envoy-original-path", "cookie",
+        ] {
+            assert_eq!(IdentityHeader::parse(name, "user_id"), Err(Refused::Reserved), "{name}");
+        }
+    }
+
+    #[test]
+    fn names_and_sources_are_checked() {
+        for name in ["", "x user", "x-user\r\n", "ä", "x:y"] {
+            assert_eq!(IdentityHeader::parse(name, "user_id"), Err(Refused::Name), "{name:?}");
+        }
+        for source in ["", "userid", "claim:", "claim", "User_Id"] {
+            assert_eq!(IdentityHeader::parse("x", source), Err(Refused::Source), "{source}");
+        }
+    }
+
+    #[test]
+    fn imitations_are_recognised() {
+        let header = IdentityHeader::parse("X-User-Id", "user_id").unwrap();
+        for name in ["x-user-id", "x_user_id", "X-User_ID", "x_user-id"] {
+            assert!(header.is_imitated_by(name), "{name}");
+        }
+        for name in ["x-user-i", "x-user-idx", "xuserid", "x.user.id"] {
+            assert!(!header.is_imitated_by(name), "{name}");
+        }
+    }
+
+    #[test]
+    fn values_cannot_split_a_header() {
+        assert_eq!(encode("a\r\nx-evil: 1").as_deref(), Some("a%0D%0Ax-evil: 1"));
+        assert_eq!(encode("\u{7f}\u{0}").as_deref(), Some("%7F%00"));
+    }
+
+    #[test]
+    fn values_too_long_or_empty_leave_the_header_out() {
+        assert_eq!(encode(&"a".repeat(1024)).map(|v| v.len()), Some(1024));
+        assert_eq!(encode(&"a".repeat(1025)), None);
+        assert_eq!(encode(&"%".repeat(342)), None);
+        assert_eq!(encode(""), None);
+    }
+
+    proptest! {
+        #[test]
+        fn every_encoded_value_is_printable_ascii(value in any::<String>()) {
+            if let Some(encoded) = encode(&value) {
+                assert!(encoded.bytes().all(|b| (0x20..0x7f).contains(&b)));
+            }
+        }
+    }
+}

@@ -1,0 +1,218 @@
+//! The keys of one issuer over time (RFC 7517 §5): when they are fetched, which ones fit a token,
+//! what is kept while the issuer's server is away. It plans fetches; an adapter makes them.
+
+use std::{rc::Rc, time::Duration};
+
+use crate::{
+    algorithm::Algorithm,
+    config::{Jwks, KeySource},
+    jwk::{self, NotAKeySet, VerificationKey},
+    time::UnixTime,
+};
+
+/// Longest key set that is read, in bytes.
+const LONGEST_DOCUMENT: usize = 512 * 1024;
+/// A token without `kid` is tried with this many keys.
+const MOST_CANDIDATES: usize = 4;
+const FIRST_BACKOFF: Duration = Duration::from_secs(1);
+const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
+
+/// What became of a fetch.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum FetchOutcome {
+    /// The server answered with this status and body.
+    Answered {
+        /// The HTTP status.
+        status: u16,
+        /// The body.
+        body: Vec<u8>,
+    },
+    /// No answer of the server arrived; why, for the log.
+    Unanswered(&'static str),
+}
+
+/// Why a fetch brought no keys.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum FetchFailed {
+    /// No answer of the server arrived.
+    #[error("the server gave no answer: {0}")]
+    Unanswered(&'static str),
+    /// Anything but 200.
+    #[error("the server answered with status {0}")]
+    Status(u16),
+    /// More than half a megabyte.
+    #[error("the document is larger than 512 KiB")]
+    TooLarge,
+    /// Not a key set, or one without usable keys.
+    #[error("the document is not usable: {0}")]
+    Document(#[from] NotAKeySet),
+}
+
+/// What a request that needs other keys can do.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Wanted {
+    /// Wait: a fetch is under way or will be made at once.
+    Wait,
+    /// Not wait: the next fetch may be made only after this time.
+    NotBefore(UnixTime),
+}
+
+/// The keys of one issuer.
+pub(crate) struct KeyRing {
+    keys: Vec<Rc<VerificationKey>>,
+    generation: u64,
+    fetching: Option<Fetching>,
+}
+
+/// The state of a ring whose keys are fetched.
+struct Fetching {
+    jwks: Jwks,
+    /// Background fetches are this much earlier than `refresh` asks, so that workers spread.
+    jitter: Duration,
+    next: UnixTime,
+    failures: u32,
+    asked_for: bool,
+    in_flight: bool,
+    /// No unknown `kid` causes a fetch before this time.
+    cooled_down: UnixTime,
+}
+
+impl KeyRing {
+    /// A ring that fetches at once and then a little before every `refresh`: `jitter`, from 0 to
+    /// 99, is how many tenths of a per cent before.
+    pub(crate) fn new(source: &KeySource, jitter: u64) -> Self {
+        let (keys, fetching) = match source {
+            KeySource::Fixed(keys) => (keys.iter().cloned().map(Rc::new).collect(), None),
+            KeySource::Fetched(jwks) => {
+                let jitter = jwks.refresh.mul_f64(jitter.min(99) as f64 / 1000.0);
+                (Vec::new(), Some(Fetching::new(jwks.clone(), jitter)))
+            }
+        };
+        Self { keys, generation: 0, fetching }
+    }
+
+    /// Counts the changes of the key set.
+    pub(crate) fn generation(&self) -> u64 {
+        self.generation
+    }
+
+    pub(crate) fn is_empty(&self) -> bool {
+        self.keys.is_empty()
+    }
+
+    /// The keys that may have signed a token with this header: those that carry its `kid`, or,
+    /// without `kid`, the first four that fit the algorithm.
+    pub(crate) fn candidates(
+        &self,
+        kid: Option<&str>,
+        algorithm: Algorithm,
+    ) -> impl Iterator<Item = &Rc<VerificationKey>> {
+        self.keys
+            .iter()
+            .filter(move |key| key.fits(algorithm) && (kid.is_none() || key.kid() == kid))
+            .take(MOST_CANDIDATES)
+    }
+
+    pub(crate) fn contains(&self, key: &Rc<VerificationKey>) -> bool {
+        self.keys.contains(key)
+    }
+
+    /// How long one fetch may take.
+    pub(crate) fn timeout(&self) -> Duration {
+        self.fetching.as_ref().map_or(Duration::ZERO, |fetching| fetching.jwks.timeout)
+    }
+
+    /// A request found no key and asks for a fetch.
+    pub(crate) fn want(&mut self, now: UnixTime) -> Wanted {
+        let unknown_key = !self.keys.is_empty();
+        let Some(fetching) = &mut self.fetching else {
+            return Wanted::NotBefore(UnixTime::from_millis(u64::MAX));
+        };
+        if fetching.in_flight || fetching.asked_for {
+            return Wanted::Wait;
+        }
+        let not_before = match unknown_key {
+            true => fetching.cooled_down,
+            false if fetching.failures > 0 => fetching.next,
+            false => now,
+        };
+        if now < not_before {
+            return Wanted::NotBefore(not_before);
+        }
+        if unknown_key {
+            fetching.cooled_down = now + fetching.jwks.cooldown;
+        }
+        fetching.asked_for = true;
+        Wanted::Wait
+    }
+
+    /// Whether a fetch is to be made now; if so, it counts as under way.
+    pub(crate) fn begin_fetch(&mut self, now: UnixTime) -> Option<&Jwks> {
+        let fetching = self.fetching.as_mut()?;
+        if fetching.in_flight || !(fetching.asked_for || fetching.next <= now) {
+            return None;
+        }
+        fetching.in_flight = true;
+        fetching.asked_for = false;
+        Some(&fetching.jwks)
+    }
+
+    /// Takes the outcome of the fetch that was under way. After a failure the old keys stay.
+    pub(crate) fn accept(
+        &mut self,
+        outcome: FetchOutcome,
+        now: UnixTime,
+    ) -> Result<usize, FetchFailed> {
+        let parsed = read(outcome);
+        let Some(fetching) = &mut self.fetching else { return Ok(self.keys.len()) };
+        fetching.in_flight = false;
+        match parsed {
+            Ok(keys) => {
+                fetching.failures = 0;
+                fetching.next = now + (fetching.jwks.refresh - fetching.jitter);
+                if !self.keys.iter().map(AsRef::as_ref).eq(&keys) {
+                    self.keys = keys.into_iter().map(Rc::new).collect();
+                    self.generation += 1;
+                }
+                Ok(self.keys.len())
+            }
+            Err(failed) => {
+                fetching.next = now + fetching.backoff(self.keys.is_empty());
+                fetching.failures = fetching.failures.saturating_add(1);
+                Err(failed)
+            }
+        }
+    }
+}
+
+impl Fetching {
+    fn new(jwks: Jwks, jitter: Duration) -> Self {
+        Self {
+            jwks,
+            jitter,
+            next: UnixTime::default(),
+            failures: 0,
+            asked_for: false,
+            in_flight: false,
+            cooled_down: UnixTime::default(),
+        }
+    }
+
+    /// 1 s, 2 s, 4 s, …; without any keys at most `cooldown`, so that recovery is noticed soon.
+    fn backoff(&self, without_keys: bool) -> Duration {
+        let doubled = FIRST_BACKOFF * (1 << self.failures.min(6));
+        let most = if without_keys { self.jwks.cooldown } else { self.jwks.refresh };
+        doubled.min(LONGEST_BACKOFF).min(most)
+    }
+}
+
+fn read(outcome: FetchOutcome) -> Result<Vec<VerificationKey>, FetchFailed> {
+    match outcome {
+        FetchOutcome::Unanswered(why) => Err(FetchFailed::Unanswered(why)),
+        FetchOutcome::Answered { status: 200, body } if body.len() > LONGEST_DOCUMENT => {
+            Err(FetchFailed::TooLarge)
+        }
+        FetchOutcome::Answered { status: 200, body } => Ok(jwk::parse_set(&body)?),
+        FetchOutcome::Answered { status, .. } => Err(FetchFailed::Status(status)),
+    }
+}

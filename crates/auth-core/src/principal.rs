@@ -1,0 +1,197 @@
+//! The principal: who a verified token speaks for, and the headers that tell an MCP server so.
+
+use std::time::Duration;
+
+use serde_json::Value;
+
+use crate::{
+    claims::VerifiedClaims,
+    config::{Config, Issuer, IssuerIndex},
+    denial::Denial,
+    identity_header::{self, IdentityHeader, Source},
+    session_id::SessionId,
+    time::UnixTime,
+    user_id::UserId,
+};
+
+/// Whoever a token speaks for. Made only from verified claims.
+#[derive(Debug)]
+pub struct Principal {
+    pub(crate) issuer: IssuerIndex,
+    pub(crate) user_id: UserId,
+    pub(crate) username: String,
+    pub(crate) identity_issuer: String,
+    pub(crate) subject: Option<String>,
+    pub(crate) client_id: Option<String>,
+    pub(crate) scopes: Vec<String>,
+    pub(crate) session_id: SessionId,
+    pub(crate) validity: Validity,
+    pub(crate) audiences: Vec<String>,
+    /// The identity headers, encoded.
+    pub(crate) headers: Vec<(String, String)>,
+}
+
+/// When a token is valid, in seconds since 1970.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Validity {
+    exp: u64,
+    nbf: Option<u64>,
+    pub(crate) iat: Option<u64>,
+}
+
+impl Principal {
+    /// Reads the claims.
+    ///
+    /// # Errors
+    /// [`Denial::MalformedToken`] if a claim that is needed is missing, or one that is used has the
+    /// wrong type.
+    pub fn new(claims: &VerifiedClaims, config: &Config) -> Result<Self, Denial> {
+        let issuer = &config.issuers[claims.issuer().0];
+        let username = username(claims, issuer)?;
+        let identity_issuer = identity_issuer(claims, issuer)?;
+        let mut principal = Self {
+            issuer: claims.issuer(),
+            user_id: UserId::new(username, identity_issuer, config.hash_digits),
+            username: username.to_owned(),
+            identity_issuer: identity_issuer.to_owned(),
+            subject: claims.text("sub")?.map(str::to_owned),
+            client_id: client_id(claims)?.map(str::to_owned),
+            scopes: scopes(claims, issuer)?,
+            session_id: claims.session_id().clone(),
+            validity: Validity::read(claims)?,
+            audiences: claims.list("aud")?.into_iter().map(str::to_owned).collect(),
+            headers: Vec::new(),
+        };
+        principal.headers = config
+            .identity_headers
+            .iter()
+            .filter_map(|header| principal.header(header, claims, issuer))
+            .collect();
+        Ok(principal)
+    }
+
+    fn header(
+        &self,
+        header: &IdentityHeader,
+        claims: &VerifiedClaims,
+        issuer: &Issuer,
+    ) -> Option<(String, String)> {
+        let encoded = match header.source() {
+            Source::UserId => identity_header::encode(self.user_id.as_str()),
+            Source::Username => identity_header::encode(&self.username),
+            Source::Issuer => identity_header::encode(&self.identity_issuer),
+            Source::TokenIssuer => identity_header::encode(&issuer.issuer),
+            Source::Subject => identity_header::encode(self.subject.as_deref()?),
+            Source::Scopes => identity_header::encode(&self.scopes.join(" ")),
+            Source::ClientId => identity_header::encode(self.client_id.as_deref()?),
+            Source::SessionId => identity_header::encode(self.session_id.as_str()),
+            Source::Claim(name) if name == "email" && !email_is_verified(claims) => None,
+            Source::Claim(name) => identity_header::encode(&claim_text(claims.get(name)?)?),
+        };
+        Some((header.name().to_owned(), encoded?))
+    }
+}
+
+impl Validity {
+    fn read(claims: &VerifiedClaims) -> Result<Self, Denial> {
+        let exp = claims.date("exp")?.ok_or(Denial::MalformedToken)?;
+        Ok(Self { exp, nbf: claims.date("nbf")?, iat: claims.date("iat")? })
+    }
+
+    /// Checks the dates against the clock: `exp`, then `nbf` and `iat`.
+    pub(crate) fn check(&self, leeway: Duration, now: UnixTime) -> Result<(), Denial> {
+        if now >= self.end(leeway) {
+            return Err(Denial::Expired);
+        }
+        let latest_start = (now + leeway).secs();
+        match [self.nbf, self.iat].into_iter().flatten().any(|start| start > latest_start) {
+            true => Err(Denial::NotYetValid),
+            false => Ok(()),
+        }
+    }
+
+    /// When the token stops being accepted.
+    pub(crate) fn end(&self, leeway: Duration) -> UnixTime {
+        UnixTime::from_secs(self.exp) + leeway
+    }
+
+    /// Checks how long the token lives in all.
+    pub(crate) fn check_lifetime(&self, most: Option<Duration>) -> Result<(), Denial> {
+        let Some(most) = most else { return Ok(()) };
+        match self.iat {
+            Some(iat) if self.exp.saturating_sub(iat) <= most.as_secs() => Ok(()),
+            _ => Err(Denial::LifetimeTooLong),
+        }
+    }
+}
+
+/// The first of the configured claims that is a non-empty string; an unverified email is passed
+/// over.
+fn username<'c>(claims: &'c VerifiedClaims, issuer: &Issuer) -> Result<&'c str, Denial> {
+    issuer
+        .username_claims
+        .iter()
+        .filter(|name| *name != "email" || email_is_verified(claims))
+        .find_map(|name| claims.get(name)?.as_str().filter(|text| !text.is_empty()))
+        .ok_or(Denial::MalformedToken)
+}
+
+fn email_is_verified(claims: &VerifiedClaims) -> bool {
+    match claims.get("email_verified") {
+        None | Some(Value::Bool(true)) => true,
+        Some(Value::String(text)) => text == "true",
+        Some(_) => false,
+    }
+}
+
+fn identity_issuer<'c>(
+    claims: &'c VerifiedClaims,
+    issuer: &'c Issuer,
+) -> Result<&'c str, Denial> {
+    match &issuer.identity_issuer_claim {
+        None => Ok(&issuer.issuer),
+        Some(claim) => {
+            claims.text(claim)?.filter(|text| !text.is_empty()).ok_or(Denial::MalformedToken)
+        }
+    }
+}
+
+fn client_id(claims: &VerifiedClaims) -> Result<Option<&str>, Denial> {
+    match (claims.text("azp")?, claims.text("client_id")?) {
+        (Some(azp), Some(client_id)) if azp != client_id => Err(Denial::MalformedToken),
+        (azp, client_id) => Ok(azp.or(client_id)),
+    }
+}
+
+/// Scopes of all the configured claims: strings are split at spaces, items of arrays stand for
+/// themselves. An item with a space in it would read as two scopes further on, so it counts for none.
+fn scopes(claims: &VerifiedClaims, issuer: &Issuer) -> Result<Vec<String>, Denial> {
+    let mut scopes: Vec<String> = Vec::new();
+    for name in &issuer.scope_claims {
+        let items = match claims.get(name) {
+            Some(Value::String(text)) => text.split(' ').collect(),
+            _ => claims.list(name)?,
+        };
+        for item in items {
+            let one = !item.is_empty() && !item.contains(char::is_whitespace);
+            if one && !scopes.iter().any(|scope| scope == item) {
+                scopes.push(item.to_owned());
+            }
+        }
+    }
+    Ok(scopes)
+}
+
+/// A claim as a header's text: strings, numbers and booleans, arrays of strings.
+fn claim_text(value: &Value) -> Option<String> {
+    match value {
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
+        Value::Array(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
+            Some(texts?.join(" "))
+        }
+        Value::Null | Value::Object(_) => None,
+    }
+}

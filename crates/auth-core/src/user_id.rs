@@ -1,0 +1,115 @@
+//! The user id: an RFC 1123 label that names one user of one identity provider.
+
+use std::fmt;
+
+use sha2::{Digest, Sha256};
+
+/// How many hex digits of the hash a user id ends with: 8 to 40.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct HashDigits(usize);
+
+impl HashDigits {
+    /// Accepts 8 to 40.
+    pub const fn new(digits: usize) -> Option<Self> {
+        if digits >= 8 && digits <= 40 { Some(Self(digits)) } else { None }
+    }
+}
+
+impl Default for HashDigits {
+    fn default() -> Self {
+        Self(8)
+    }
+}
+
+/// `{sanitized username}-{hash}`.
+///
+/// ```
+/// use auth_core::user_id::{HashDigits, UserId};
+/// let id = UserId::new("user@example.com", "https://tenant.auth0.com/", HashDigits::default());
+/// assert_eq!(id.as_str(), "user-example-com-11b07dcc");
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct UserId(String);
+
+impl UserId {
+    /// Computes the id of `username` at the identity provider `issuer`, both as received.
+    pub fn new(username: &str, issuer: &str, digits: HashDigits) -> Self {
+        let hash = Sha256::new()
+            .chain_update(username)
+            .chain_update(b":")
+            .chain_update(issuer)
+            .finalize()
+            .iter()
+            .flat_map(|byte| [byte >> 4, byte & 15])
+            .take(digits.0)
+            .map(|nibble| char::from(b"0123456789abcdef"[usize::from(nibble)]))
+            .collect::<String>();
+        Self(format!("{}-{hash}", sanitized(username)))
+    }
+
+    /// The id's text.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Display for UserId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.0)
+    }
+}
+
+fn sanitized(username: &str) -> String {
+    let mut label = String::new();
+    for c in username.chars().flat_map(char::to_lowercase) {
+        match c {
+            'a'..='z' | '0'..='9' => label.push(c),
+            _ if label.ends_with('-') => {}
+            _ => label.push('-'),
+        }
+    }
+    let first: String = label.trim_matches('-').chars().take(20).collect();
+    if first.is_empty() { "user".to_owned() } else { first }
+}
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, proptest};
+
+    use super::*;
+
+    const TENANT: &str = "https://tenant.auth0.com/";
+
+    fn id(username: &str, issuer: &str) -> String {
+        UserId::new(username, issuer, HashDigits::default()).0
+    }
+
+    #[test]
+    fn reference_values_agree() {
+        let cases: Vec<serde_json::Value> =
+            serde_json::from_str(include_str!("../testdata/user-ids.json")).unwrap();
+        assert!(cases.len() >= 12);
+        for case in cases {
+            let text = |name: &str| case[name].as_str().unwrap();
+            assert_eq!(id(text("username"), text("issuer")), text("user_id"));
+        }
+    }
+
+    #[test]
+    fn more_digits_continue_the_same_hash() {
+        let digits = HashDigits::new(40).unwrap();
+        let long = UserId::new("user@example.com", TENANT, digits).0;
+        assert!(long.starts_with("user-example-com-11b07dcc"));
+        assert_eq!(long.len(), "user-example-com-".len() + 40);
+        assert_eq!((HashDigits::new(7), HashDigits::new(41)), (None, None));
+    }
+
+    proptest! {
+        #[test]
+        fn every_id_is_an_rfc_1123_label(username in any::<String>(), issuer in any::<String>()) {
+            let id = id(&username, &issuer);
+            let label = |c: char| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-';
+            assert!(id.chars().all(label) && id.len() <= 63 && !id.starts_with('-'));
+        }
+    }
+}
