@@ -91,8 +91,10 @@ pub(crate) struct Args {
 /// Why the settings are refused.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum BadArgs {
-    #[error("--issuer: {0}")]
+    #[error("--issuer")]
     Issuer(#[from] BadIssuer),
+    #[error("--issuer is needed, since {0} is no address that a client can call")]
+    NoIssuer(SocketAddr),
     #[error("--default-audience: {0} is none of the --audience values")]
     DefaultAudience(String),
 }
@@ -103,7 +105,11 @@ impl Args {
     /// # Errors
     /// Where values that are fine alone do not fit together.
     pub(crate) fn into_config(self, bound: SocketAddr) -> Result<Config, BadArgs> {
-        let issuer = self.issuer.unwrap_or_else(|| format!("http://{bound}/"));
+        let issuer = match &self.issuer {
+            Some(issuer) => Issuer::parse(issuer)?,
+            None if bound.ip().is_unspecified() => return Err(BadArgs::NoIssuer(bound)),
+            None => Issuer::at(bound)?,
+        };
         let audiences = (!self.audiences.is_empty()).then_some(self.audiences);
         if let (Some(served), Some(default)) = (&audiences, &self.default_audience)
             && !served.contains(default)
@@ -111,7 +117,7 @@ impl Args {
             return Err(BadArgs::DefaultAudience(default.clone()));
         }
         Ok(Config {
-            issuer: Issuer::parse(&issuer)?,
+            issuer,
             clients: with_preconfigured(self.clients),
             audiences,
             default_audience: self.default_audience,
@@ -160,9 +166,13 @@ mod tests {
     use super::*;
 
     fn config(args: &[&str]) -> Result<Config, String> {
+        config_at("127.0.0.1:4711", args)
+    }
+
+    fn config_at(bound: &str, args: &[&str]) -> Result<Config, String> {
         let args =
             Args::try_parse_from(["dev-idp"].iter().chain(args)).map_err(|e| e.to_string())?;
-        args.into_config("127.0.0.1:4711".parse().unwrap()).map_err(|e| e.to_string())
+        args.into_config(bound.parse().unwrap()).map_err(|e| e.to_string())
     }
 
     #[test]
@@ -177,6 +187,13 @@ mod tests {
         assert_eq!(config.users.len(), 3);
         let ids: Vec<_> = config.clients.iter().map(|c| c.id.as_str()).collect();
         assert_eq!(ids, ["demo-client", "mcp-auth"]);
+    }
+
+    #[test]
+    fn an_address_that_cannot_be_called_needs_an_issuer() {
+        assert!(config_at("0.0.0.0:9000", &[]).unwrap_err().contains("--issuer"));
+        let config = config_at("0.0.0.0:9000", &["--issuer", "http://dev-idp:9000/"]).unwrap();
+        assert_eq!(config.issuer.as_str(), "http://dev-idp:9000/");
     }
 
     #[test]

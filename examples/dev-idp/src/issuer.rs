@@ -1,6 +1,6 @@
 //! The issuer identifier, from which every address of this provider is made.
 
-use std::fmt;
+use std::{fmt, net::SocketAddr};
 
 use url::Url;
 
@@ -35,6 +35,12 @@ impl Issuer {
         Ok(Self(value.to_owned()))
     }
 
+    /// The issuer that answers at `address`; the port is left out where http implies it.
+    pub(crate) fn at(address: SocketAddr) -> Result<Self, BadIssuer> {
+        let url = Url::parse(&format!("http://{address}/")).map_err(|_| BadIssuer::NotHttp)?;
+        Self::parse(url.as_str())
+    }
+
     pub(crate) fn as_str(&self) -> &str {
         &self.0
     }
@@ -65,6 +71,15 @@ mod tests {
             let issuer = Issuer::parse(value).unwrap();
             assert_eq!(issuer.as_str(), value);
             assert_eq!(issuer.endpoint("/x"), format!("{}/x", value.trim_end_matches('/')));
+        }
+    }
+
+    #[test]
+    fn an_address_is_an_issuer_without_the_implied_port() {
+        for (address, issuer) in
+            [("127.0.0.1:80", "http://127.0.0.1/"), ("[::1]:9000", "http://[::1]:9000/")]
+        {
+            assert_eq!(Issuer::at(address.parse().unwrap()).unwrap().as_str(), issuer);
         }
     }
 
