@@ -1,0 +1,150 @@
+//! The stack on this machine: identity provider, MCP server, Envoy with the filter.
+//!
+//! A further program joins by a line in [`Stack::start`] and a port in [`crate::ports`].
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitStatus};
+use std::time::Duration;
+
+use crate::args::Options;
+use crate::clock::Stopwatch;
+use crate::ports::{self, Taken};
+use crate::process::{self, Found, NotStarted, Process};
+use crate::report;
+use crate::state::{State, Unusable};
+
+/// Where the identity provider is, byte for byte as in its tokens.
+pub(crate) const ISSUER: &str = "http://127.0.0.1:9000/";
+/// The MCP server as its clients know it: the gateway's address, and the tokens' audience.
+pub(crate) const RESOURCE: &str = "http://127.0.0.1:10000/mcp";
+/// Envoy's admin page.
+pub(crate) const ADMIN: &str = "http://127.0.0.1:9901";
+/// Answered by the filter itself, so only once it has loaded.
+const FILTER_READY: &str = "http://127.0.0.1:10000/.well-known/oauth-protected-resource/mcp";
+
+/// How long a program may take to get ready: Envoy compiles the filter once a worker.
+const START: Duration = Duration::from_secs(60);
+
+/// Everything that runs. Dropped, it stops.
+#[derive(Debug)]
+pub(crate) struct Stack {
+    processes: Vec<Process>,
+    logs: PathBuf,
+}
+
+/// Why the stack does not run.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum NotUp {
+    #[error("it is up already: use it as it is, or stop it by `make down` first")]
+    Already,
+    #[error(transparent)]
+    Port(#[from] Taken),
+    #[error(transparent)]
+    State(#[from] Unusable),
+    #[error(transparent)]
+    Process(#[from] NotStarted),
+    #[error("{name} ended ({status}) before it was ready; {} ends with:\n{last_words}", log.display())]
+    Ended { name: &'static str, status: ExitStatus, log: PathBuf, last_words: String },
+    #[error("{name} is not ready after {} s: {url} {got}; {} ends with:\n{last_words}", START.as_secs(), log.display())]
+    Late { name: &'static str, url: &'static str, got: String, log: PathBuf, last_words: String },
+}
+
+impl Stack {
+    /// Starts everything and waits until it answers.
+    ///
+    /// # Errors
+    /// [`NotUp`], in one sentence with the remedy; what had been started is stopped again.
+    pub(crate) async fn start(options: &Options) -> Result<Self, NotUp> {
+        let logs = &options.state.state_dir;
+        if State::open(logs)?.read()?.iter().any(Found::is_alive) {
+            return Err(NotUp::Already);
+        }
+        ports::check(&ports::ALL)?;
+
+        let mut stack = Self { processes: Vec::new(), logs: logs.clone() };
+        let http = reqwest::Client::new();
+        // The filter fetches keys as soon as it runs, so the provider comes first.
+        stack.add("dev-idp", &mut dev_idp(&options.dist), "run `make dist`")?;
+        stack.add("mcp-server", &mut mcp_server(&options.dist), "run `make dist`")?;
+        stack.ready(&http, 0, "http://127.0.0.1:9000/healthz").await?;
+        stack.ready(&http, 1, "http://127.0.0.1:9100/healthz").await?;
+        stack.add("envoy", &mut envoy(options), "run `scripts/setup-envoy.sh`, or give --envoy")?;
+        stack.ready(&http, 2, "http://127.0.0.1:9901/ready").await?;
+        stack.ready(&http, 2, FILTER_READY).await?;
+        Ok(stack)
+    }
+
+    /// Where the logs are.
+    pub(crate) fn logs(&self) -> &Path {
+        &self.logs
+    }
+
+    /// Stops everything in good order.
+    pub(crate) async fn stop(self) {
+        process::stop(self.processes).await;
+    }
+
+    /// Lets everything live on.
+    pub(crate) fn release(self) -> Vec<Found> {
+        self.processes.into_iter().map(Process::release).collect()
+    }
+
+    fn add(
+        &mut self,
+        name: &'static str,
+        command: &mut Command,
+        remedy: &'static str,
+    ) -> Result<(), NotUp> {
+        report::progress(format_args!("starting {name}"));
+        self.processes.push(Process::start(name, command, &self.logs, remedy)?);
+        Ok(())
+    }
+
+    async fn ready(
+        &mut self,
+        http: &reqwest::Client,
+        index: usize,
+        url: &'static str,
+    ) -> Result<(), NotUp> {
+        let process = &mut self.processes[index];
+        let (name, log) = (process.name(), process.log().to_owned());
+        let waiting = Stopwatch::start();
+        loop {
+            if let Some(status) = process.ended() {
+                return Err(NotUp::Ended { name, status, log, last_words: process.last_words() });
+            }
+            let answer = http.get(url).timeout(Duration::from_secs(2)).send().await;
+            let got = match answer {
+                Ok(answer) if answer.status().is_success() => return Ok(()),
+                Ok(answer) => format!("answers {}", answer.status()),
+                Err(_) => "does not answer".to_owned(),
+            };
+            if waiting.has_run(START) {
+                let last_words = process.last_words();
+                return Err(NotUp::Late { name, url, got, log, last_words });
+            }
+            tokio::time::sleep(Duration::from_millis(50)).await;
+        }
+    }
+}
+
+fn dev_idp(dist: &Path) -> Command {
+    let mut command = Command::new(dist.join("dev-idp"));
+    command.args(["--listen", "127.0.0.1:9000", "--issuer", ISSUER]);
+    command
+}
+
+fn mcp_server(dist: &Path) -> Command {
+    let mut command = Command::new(dist.join("mcp-server"));
+    command.args(["--listen", "127.0.0.1:9100", "--behind-gateway"]);
+    command
+}
+
+fn envoy(options: &Options) -> Command {
+    let mut command = Command::new(&options.envoy);
+    command.arg("-c").arg(&options.envoy_config);
+    command.args(["--use-dynamic-base-id", "--concurrency", "2", "--drain-time-s", "1"]);
+    // Of Envoy's own lines only the warnings; of the filter's the audit as well.
+    command.args(["--log-level", "warning", "--component-log-level", "wasm:info"]);
+    command
+}
