@@ -1,2 +1,2 @@
-//! To be written.
+//! The binary `mcp-auth`.
 fn main() {}

@@ -1,0 +1,5 @@
+//! `mcp-auth`: sessions, revocations and the OAuth authorization server beside the filter.
+
+pub mod clock;
+pub mod secret;
+pub mod store;

@@ -1,0 +1,40 @@
+//! Text that must not be shown: it can be used, and compared in constant time, but not printed.
+
+use std::fmt;
+
+use subtle::ConstantTimeEq;
+use zeroize::Zeroizing;
+
+/// A secret. `Debug` prints `[redacted]`, and its memory is wiped when it is dropped.
+///
+/// ```
+/// use mcp_auth::secret::Secret;
+/// let token = Secret::new("open sesame");
+/// assert_eq!(format!("{token:?}"), "[redacted]");
+/// assert!(token.matches(b"open sesame") && !token.matches(b"open"));
+/// ```
+#[derive(Clone)]
+pub struct Secret(Zeroizing<String>);
+
+impl Secret {
+    /// Takes the text in.
+    pub fn new(text: impl Into<String>) -> Self {
+        Self(Zeroizing::new(text.into()))
+    }
+
+    /// The text itself, for whoever must send it on.
+    pub fn expose(&self) -> &str {
+        &self.0
+    }
+
+    /// Whether `offered` is the secret; the time it takes does not depend on where they differ.
+    pub fn matches(&self, offered: &[u8]) -> bool {
+        self.0.as_bytes().ct_eq(offered).into()
+    }
+}
+
+impl fmt::Debug for Secret {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
+}
