@@ -25,12 +25,12 @@ mod walk;
 
 #[tokio::main]
 async fn main() -> ExitCode {
-    let args = Args::parse();
+    let Args { command, options } = Args::parse();
     let work = async {
-        match args.command {
-            Command::Run(options) => walk::run(&options).await,
-            Command::Up(options) => up::up(&options).await,
-            Command::Down(options) => up::down(&options.state_dir).await,
+        match command {
+            Command::Run => walk::run(&options).await,
+            Command::Up => up::up(&options).await,
+            Command::Down => up::down(&options.state_dir).await,
         }
     };
     // Dropping `work` stops the children it has started.

@@ -55,7 +55,7 @@ impl Stack {
     /// # Errors
     /// [`NotUp`], in one sentence with the remedy; what had been started is stopped again.
     pub(crate) async fn start(options: &Options) -> Result<Self, NotUp> {
-        let logs = &options.state.state_dir;
+        let logs = &options.state_dir;
         if State::open(logs)?.read()?.iter().any(Found::is_alive) {
             return Err(NotUp::Already);
         }
