@@ -108,21 +108,16 @@ impl VerifiedClaims {
         match self.claims.get(name) {
             None => Ok(Vec::new()),
             Some(Value::String(text)) => Ok(vec![text]),
-            Some(Value::Array(items)) => items
-                .iter()
-                .map(|item| item.as_str().ok_or(Denial::MalformedToken))
-                .collect(),
+            Some(Value::Array(items)) => {
+                items.iter().map(|item| item.as_str().ok_or(Denial::MalformedToken)).collect()
+            }
             Some(_) => Err(Denial::MalformedToken),
         }
     }
 }
 
 /// `sid` names the session, else `jti`, else the token itself.
-fn session_id(
-    claims: &Map<String, Value>,
-    issuer: &str,
-    token: &str,
-) -> Result<SessionId, Denial> {
+fn session_id(claims: &Map<String, Value>, issuer: &str, token: &str) -> Result<SessionId, Denial> {
     let distinguisher = match text(claims, "sid")?.filter(|sid| !sid.is_empty()) {
         Some(sid) => sid,
         None => text(claims, "jti")?.filter(|jti| !jti.is_empty()).unwrap_or(token),

@@ -251,11 +251,7 @@ fn verify(
 }
 
 /// The configured issuer that `iss` names, if the resource accepts it.
-fn accepted_issuer(
-    gate: &Gate,
-    resource: ResourceIndex,
-    iss: &str,
-) -> Result<IssuerIndex, Denial> {
+fn accepted_issuer(gate: &Gate, resource: ResourceIndex, iss: &str) -> Result<IssuerIndex, Denial> {
     let index = *gate.issuers_by_name.get(iss).ok_or(Denial::UnknownIssuer)?;
     let accepted = gate.config.resources[resource.0].audiences(index).is_some();
     if accepted { Ok(index) } else { Err(Denial::UnknownIssuer) }
@@ -318,14 +314,7 @@ fn admit(
         decision: Decision::Forward(edits),
         user_id: Some(principal.user_id.to_string()),
         reason: None,
-        audit: line(
-            gate,
-            event,
-            None,
-            Some(principal),
-            Some(request.resource),
-            &request.head,
-        ),
+        audit: line(gate, event, None, Some(principal), Some(request.resource), &request.head),
     }
 }
 

@@ -167,7 +167,10 @@ impl Gate {
                     (":authority", jwks.authority.clone()),
                     (":path", jwks.path.clone()),
                     ("accept", "application/jwk-set+json, application/json".to_owned()),
-                    ("user-agent", concat!("mcp-auth-filter/", env!("CARGO_PKG_VERSION")).to_owned()),
+                    (
+                        "user-agent",
+                        concat!("mcp-auth-filter/", env!("CARGO_PKG_VERSION")).to_owned(),
+                    ),
                 ],
                 timeout: jwks.timeout,
             })

@@ -178,8 +178,17 @@ mod tests {
     #[test]
     fn reserved_names_are_refused_in_any_spelling() {
         for name in [
-            ":path", "authorization", "Authorization", "host", "content_length", "x-forwarded-for",
-            "mcp-session-id", "Mcp_Name", "sec-fetch-site", "x-envoy-original-path", "cookie",
+            ":path",
+            "authorization",
+            "Authorization",
+            "host",
+            "content_length",
+            "x-forwarded-for",
+            "mcp-session-id",
+            "Mcp_Name",
+            "sec-fetch-site",
+            "x-envoy-original-path",
+            "cookie",
         ] {
             assert_eq!(IdentityHeader::parse(name, "user_id"), Err(Refused::Reserved), "{name}");
         }

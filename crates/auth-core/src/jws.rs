@@ -159,10 +159,7 @@ mod tests {
 
     #[test]
     fn duplicate_members_are_malformed() {
-        assert_eq!(
-            denial(&token(r#"{"alg":"RS256","alg":"none"}"#, "{}")),
-            Denial::MalformedToken
-        );
+        assert_eq!(denial(&token(r#"{"alg":"RS256","alg":"none"}"#, "{}")), Denial::MalformedToken);
         assert_eq!(
             denial(&token(r#"{"alg":"RS256"}"#, r#"{"iss":"a","iss":"b"}"#)),
             Denial::MalformedToken

@@ -14,6 +14,8 @@ use crate::{
 const LONGEST_DOCUMENT: usize = 512 * 1024;
 /// A token without `kid` is tried with this many keys.
 const MOST_CANDIDATES: usize = 4;
+/// How long after its timeout a fetch is taken for lost, if the host never calls back.
+const GRACE: Duration = Duration::from_secs(1);
 const FIRST_BACKOFF: Duration = Duration::from_secs(1);
 const LONGEST_BACKOFF: Duration = Duration::from_secs(60);
 
@@ -72,7 +74,8 @@ struct Fetching {
     next: UnixTime,
     failures: u32,
     asked_for: bool,
-    in_flight: bool,
+    /// A fetch is under way; past this time it is taken for lost.
+    in_flight_until: Option<UnixTime>,
     /// No unknown `kid` causes a fetch before this time.
     cooled_down: UnixTime,
 }
@@ -128,7 +131,7 @@ impl KeyRing {
         let Some(fetching) = &mut self.fetching else {
             return Wanted::NotBefore(UnixTime::from_millis(u64::MAX));
         };
-        if fetching.in_flight || fetching.asked_for {
+        if fetching.is_in_flight(now) || fetching.asked_for {
             return Wanted::Wait;
         }
         let not_before = match unknown_key {
@@ -149,10 +152,10 @@ impl KeyRing {
     /// Whether a fetch is to be made now; if so, it counts as under way.
     pub(crate) fn begin_fetch(&mut self, now: UnixTime) -> Option<&Jwks> {
         let fetching = self.fetching.as_mut()?;
-        if fetching.in_flight || !(fetching.asked_for || fetching.next <= now) {
+        if fetching.is_in_flight(now) || !(fetching.asked_for || fetching.next <= now) {
             return None;
         }
-        fetching.in_flight = true;
+        fetching.in_flight_until = Some(now + fetching.jwks.timeout + GRACE);
         fetching.asked_for = false;
         Some(&fetching.jwks)
     }
@@ -165,7 +168,7 @@ impl KeyRing {
     ) -> Result<usize, FetchFailed> {
         let parsed = read(outcome);
         let Some(fetching) = &mut self.fetching else { return Ok(self.keys.len()) };
-        fetching.in_flight = false;
+        fetching.in_flight_until = None;
         match parsed {
             Ok(keys) => {
                 fetching.failures = 0;
@@ -193,9 +196,13 @@ impl Fetching {
             next: UnixTime::default(),
             failures: 0,
             asked_for: false,
-            in_flight: false,
+            in_flight_until: None,
             cooled_down: UnixTime::default(),
         }
+    }
+
+    fn is_in_flight(&self, now: UnixTime) -> bool {
+        self.in_flight_until.is_some_and(|until| now < until)
     }
 
     /// 1 s, 2 s, 4 s, …; without any keys at most `cooldown`, so that recovery is noticed soon.

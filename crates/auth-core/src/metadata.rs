@@ -25,16 +25,11 @@ struct Document<'r> {
 
 /// The resource whose document lies at exactly `path`. Where identifiers share a path, the request's
 /// host decides, else the first is taken.
-pub(crate) fn resource_at(
-    config: &Config,
-    path: &str,
-    authority: &str,
-) -> Option<ResourceIndex> {
+pub(crate) fn resource_at(config: &Config, path: &str, authority: &str) -> Option<ResourceIndex> {
     let candidates = config.metadata.get(path)?;
     let own = |index: &ResourceIndex| config.resources[index.0].id.authority();
     let same = |index: &&ResourceIndex| own(index).eq_ignore_ascii_case(authority);
-    let same_host =
-        |index: &&ResourceIndex| host(own(index)).eq_ignore_ascii_case(host(authority));
+    let same_host = |index: &&ResourceIndex| host(own(index)).eq_ignore_ascii_case(host(authority));
     let mut found = candidates.iter();
     found.clone().find(same).or_else(|| found.clone().find(same_host)).or(found.next()).copied()
 }

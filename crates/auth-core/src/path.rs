@@ -139,7 +139,8 @@ mod tests {
 
     #[test]
     fn canonical_paths_are_accepted() {
-        for path in ["/", "/mcp", "/mcp/", "/a%20b", "/a/b.c/~d", "/%C3%A4", "/a:@!$&'()*+,=", "/..a"]
+        for path in
+            ["/", "/mcp", "/mcp/", "/a%20b", "/a/b.c/~d", "/%C3%A4", "/a:@!$&'()*+,=", "/..a"]
         {
             assert!(CanonicalPath::parse(path).is_ok(), "{path}");
         }
@@ -148,10 +149,40 @@ mod tests {
     #[test]
     fn everything_open_to_a_second_reading_is_refused() {
         for path in [
-            "", "mcp", "*", "//", "//mcp", "/a//b", "/a//", "/.", "/..", "/a/./b", "/a/../b",
-            "/%2e", "/%2E%2e/a", "/a/.%2e", "/a;b", "/a%3bb", "/a%3Bb", "/a\\b", "/a%5cb", "/a%2fb",
-            "/a%2Fb", "/a\u{1}", "/a%00", "/a%1f", "/a%7f", "/a%", "/a%2", "/a%zz", "/%61", "/%7e",
-            "/ä", "/a b", "/a#b", "/a%+1",
+            "",
+            "mcp",
+            "*",
+            "//",
+            "//mcp",
+            "/a//b",
+            "/a//",
+            "/.",
+            "/..",
+            "/a/./b",
+            "/a/../b",
+            "/%2e",
+            "/%2E%2e/a",
+            "/a/.%2e",
+            "/a;b",
+            "/a%3bb",
+            "/a%3Bb",
+            "/a\\b",
+            "/a%5cb",
+            "/a%2fb",
+            "/a%2Fb",
+            "/a\u{1}",
+            "/a%00",
+            "/a%1f",
+            "/a%7f",
+            "/a%",
+            "/a%2",
+            "/a%zz",
+            "/%61",
+            "/%7e",
+            "/ä",
+            "/a b",
+            "/a#b",
+            "/a%+1",
         ] {
             assert_eq!(CanonicalPath::parse(path), Err(NotCanonical), "{path}");
         }
@@ -182,7 +213,10 @@ mod tests {
         let mut map = PathMap::default();
         assert_eq!(find(&map, "/"), None);
         map.insert("/mcp", "/mcp");
-        assert_eq!((find(&map, "/"), find(&map, "/other"), find(&map, "/mcpx")), (None, None, None));
+        assert_eq!(
+            (find(&map, "/"), find(&map, "/other"), find(&map, "/mcpx")),
+            (None, None, None)
+        );
     }
 
     #[test]

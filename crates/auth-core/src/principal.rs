@@ -144,10 +144,7 @@ fn email_is_verified(claims: &VerifiedClaims) -> bool {
     }
 }
 
-fn identity_issuer<'c>(
-    claims: &'c VerifiedClaims,
-    issuer: &'c Issuer,
-) -> Result<&'c str, Denial> {
+fn identity_issuer<'c>(claims: &'c VerifiedClaims, issuer: &'c Issuer) -> Result<&'c str, Denial> {
     match &issuer.identity_issuer_claim {
         None => Ok(&issuer.issuer),
         Some(claim) => {

@@ -19,8 +19,8 @@ impl Scope {
     /// # Errors
     /// [`NotAScope`] if it does not match.
     pub fn parse(text: &str) -> Result<Self, NotAScope> {
-        let fits = !text.is_empty()
-            && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
+        let fits =
+            !text.is_empty() && text.bytes().all(|b| matches!(b, 0x21 | 0x23..=0x5b | 0x5d..=0x7e));
         if fits { Ok(Self(text.to_owned())) } else { Err(NotAScope) }
     }
 

@@ -172,11 +172,7 @@ fn fetched(
     }))
 }
 
-fn resource(
-    field: &str,
-    raw: &RawResource,
-    issuers: &[Issuer],
-) -> Result<Resource, ConfigRefused> {
+fn resource(field: &str, raw: &RawResource, issuers: &[Issuer]) -> Result<Resource, ConfigRefused> {
     let at = |name: &str| format!("{field}.{name}");
     if !raw.tools.is_empty() {
         return Err(refused(at("tools"), NOT_YET));
@@ -331,7 +327,9 @@ fn body_limit(field: &str, text: &str) -> Result<usize, ConfigRefused> {
         .ok()
         .and_then(|number| number.checked_mul(unit_bytes))
         .filter(|bytes| (1..=64 << 20).contains(bytes))
-        .ok_or_else(|| refused(field, "a size is a whole number with a unit, like 1MiB, 1B to 64MiB"))
+        .ok_or_else(|| {
+            refused(field, "a size is a whole number with a unit, like 1MiB, 1B to 64MiB")
+        })
 }
 
 fn scopes(field: &str, raw: &[String]) -> Result<Vec<Scope>, ConfigRefused> {

@@ -7,7 +7,7 @@ use std::{collections::HashMap, time::Duration};
 
 use crate::{
     algorithm::Algorithm, authority::HostRule, identity_header::IdentityHeader,
-    jwk::VerificationKey, path::PathMap, resource_id::ResourceId, scope::Scope,
+    jwk::VerificationKey, path::PathMap, resource_id::ResourceId, scope::Scope, signature::Verify,
     user_id::HashDigits,
 };
 
@@ -45,9 +45,20 @@ impl Config {
         build::config(document)
     }
 
-    /// The issuers, in their order; an [`IssuerIndex`] counts them.
-    pub fn issuers(&self) -> &[Issuer] {
-        &self.issuers
+    /// Checks that `verifier` can verify every configured algorithm.
+    ///
+    /// # Errors
+    /// [`ConfigRefused`] with the first one that it cannot.
+    pub fn check_algorithms(&self, verifier: &dyn Verify) -> Result<(), ConfigRefused> {
+        for (nth, issuer) in self.issuers.iter().enumerate() {
+            if let Some(missing) = issuer.algorithms.iter().find(|alg| !verifier.supports(**alg)) {
+                return Err(ConfigRefused {
+                    field: format!("issuers[{nth}].algorithms"),
+                    problem: format!("{missing} needs a host that can verify it; remove it"),
+                });
+            }
+        }
+        Ok(())
     }
 }
 
@@ -81,23 +92,6 @@ pub struct Issuer {
     pub(crate) identity_issuer_claim: Option<String>,
     pub(crate) scope_claims: Vec<String>,
     pub(crate) username_claims: Vec<String>,
-}
-
-impl Issuer {
-    /// The algorithms that its tokens may use.
-    pub fn algorithms(&self) -> &[Algorithm] {
-        &self.algorithms
-    }
-
-    /// Where its keys come from.
-    pub fn keys(&self) -> &KeySource {
-        &self.keys
-    }
-
-    /// Its identifier, compared with `iss` byte for byte.
-    pub fn identifier(&self) -> &str {
-        &self.issuer
-    }
 }
 
 /// Where an issuer's keys come from.

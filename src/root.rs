@@ -1,0 +1,152 @@
+//! What lives as long as a configuration: the gate, and the fetches that it asks for.
+
+use std::{
+    cell::{OnceCell, RefCell},
+    collections::HashMap,
+    rc::Rc,
+};
+
+use auth_core::{
+    bounded::DigestKey,
+    config::{Config, ConfigRefused},
+    gate::{Fetch, FetchId, Gate, Report, StreamId},
+    key_ring::FetchOutcome,
+};
+use log::{error, info, warn};
+use proxy_wasm::{
+    traits::{Context, HttpContext, RootContext},
+    types::ContextType,
+};
+
+use crate::{
+    host::{self, Counters},
+    request::Request,
+    verifier,
+};
+
+/// What the root context shares with its requests.
+pub(crate) struct Shared {
+    /// Absent until there is a valid configuration: then nothing is let through.
+    gate: RefCell<Option<Gate>>,
+    pub(crate) counters: Counters,
+}
+
+impl Shared {
+    /// Lets the gate decide, and passes on what it counted. Nothing comes back if there is no gate.
+    pub(crate) fn with_gate<T>(&self, decide: impl FnOnce(&mut Gate) -> T) -> Option<T> {
+        let mut gate = self.gate.borrow_mut();
+        let gate = gate.as_mut()?;
+        let decided = decide(gate);
+        self.counters.flush(gate);
+        Some(decided)
+    }
+}
+
+pub(crate) struct Root {
+    shared: OnceCell<Rc<Shared>>,
+    under_way: HashMap<u32, FetchId>,
+}
+
+impl Root {
+    pub(crate) fn new() -> Self {
+        Self { shared: OnceCell::new(), under_way: HashMap::new() }
+    }
+
+    fn shared(&self) -> &Rc<Shared> {
+        self.shared.get_or_init(|| {
+            Rc::new(Shared { gate: RefCell::default(), counters: Counters::define() })
+        })
+    }
+
+    fn make(&mut self, fetch: &Fetch) {
+        match host::dispatch(fetch) {
+            Ok(token) => drop(self.under_way.insert(token, fetch.id)),
+            Err(outcome) => self.finish(fetch.id, outcome),
+        }
+    }
+
+    fn finish(&self, id: FetchId, outcome: FetchOutcome) {
+        let Some(fetched) = self.shared().with_gate(|gate| gate.fetched(id, outcome, host::now()))
+        else {
+            return;
+        };
+        report(&fetched.report);
+        for (stream, outcome) in &fetched.decided {
+            host::perform_on(*stream, outcome);
+        }
+    }
+}
+
+impl Context for Root {
+    fn on_http_call_response(
+        &mut self,
+        token: u32,
+        num_headers: usize,
+        body_size: usize,
+        _: usize,
+    ) {
+        if let Some(id) = self.under_way.remove(&token) {
+            self.finish(id, host::fetch_outcome(num_headers, body_size));
+        }
+    }
+}
+
+impl RootContext for Root {
+    fn on_configure(&mut self, _: usize) -> bool {
+        let document = self.get_plugin_configuration().unwrap_or_default();
+        let gate = configure(&document);
+        if let Err(refused) = &gate {
+            error!("{refused}; until this is mended every request is answered 503");
+        }
+        *self.shared().gate.borrow_mut() = gate.ok();
+        host::tick_soon();
+        true
+    }
+
+    fn on_tick(&mut self) {
+        host::tick_regularly();
+        let due = self.shared().with_gate(|gate| gate.due(host::now())).unwrap_or_default();
+        for fetch in &due {
+            self.make(fetch);
+        }
+        let overdue = self.shared().with_gate(|gate| gate.overdue(host::now())).unwrap_or_default();
+        for (stream, outcome) in &overdue {
+            host::perform_on(*stream, outcome);
+        }
+        if !overdue.is_empty() {
+            warn!("{} requests were given up: the host never answered their fetch", overdue.len());
+        }
+    }
+
+    fn create_http_context(&self, id: u32) -> Option<Box<dyn HttpContext>> {
+        Some(Box::new(Request::new(StreamId(id), Rc::clone(self.shared()))))
+    }
+
+    fn get_type(&self) -> Option<ContextType> {
+        Some(ContextType::HttpContext)
+    }
+}
+
+fn configure(document: &[u8]) -> Result<Gate, ConfigRefused> {
+    let config = Config::parse(document)?;
+    let verifier = verifier::pick();
+    config.check_algorithms(&*verifier)?;
+    let mut random = [0; 16];
+    getrandom::getrandom(&mut random).map_err(|why| ConfigRefused {
+        field: ".".to_owned(),
+        problem: format!("the host gives no random bytes: {why}"),
+    })?;
+    Ok(Gate::new(config, verifier, DigestKey::new(random)))
+}
+
+fn report(report: &Report) {
+    match report {
+        Report::Keys { issuer, usable } => info!("{issuer}: key set fetched, {usable} usable"),
+        Report::KeysFailed { issuer, why, stale: true } => {
+            warn!("{issuer}: key set not fetched, the old keys stay: {why}");
+        }
+        Report::KeysFailed { issuer, why, stale: false } => {
+            error!("{issuer}: key set not fetched, its tokens cannot be verified: {why}");
+        }
+    }
+}
