@@ -23,6 +23,9 @@ pub(crate) enum Command {
     Up,
     /// Stop what `up` left running
     Down,
+    /// Own the stack on behalf of `up`
+    #[command(hide = true)]
+    Hold,
 }
 
 /// The same for every command, so that one line of a Makefile serves all.

@@ -7,7 +7,6 @@
 use std::process::ExitCode;
 
 use clap::Parser;
-use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Args, Command};
 
@@ -17,6 +16,7 @@ mod oauth;
 mod ports;
 mod process;
 mod report;
+mod signals;
 mod stack;
 mod state;
 mod up;
@@ -26,34 +26,31 @@ mod walk;
 #[tokio::main]
 async fn main() -> ExitCode {
     let Args { command, options } = Args::parse();
-    let work = async {
-        match command {
-            Command::Run => walk::run(&options).await,
-            Command::Up => up::up(&options).await,
-            Command::Down => up::down(&options.state_dir).await,
-        }
-    };
-    // Dropping `work` stops the children it has started.
+    match command {
+        Command::Run => unless_interrupted(walk::run(&options)).await,
+        Command::Up => unless_interrupted(up::up(&options)).await,
+        Command::Down => unless_interrupted(up::down(&options.state_dir)).await,
+        Command::Hold => exit_code(up::hold(&options).await),
+    }
+}
+
+/// Dropping `work` stops the children it has started.
+async fn unless_interrupted(work: impl Future<Output = anyhow::Result<()>>) -> ExitCode {
     tokio::select! {
-        done = work => match done {
-            Ok(()) => ExitCode::SUCCESS,
-            Err(error) => {
-                anstream::eprintln!("demo: {error:#}");
-                ExitCode::FAILURE
-            }
-        },
-        () = interrupted() => {
-            anstream::eprintln!("demo: interrupted, everything is stopped");
+        done = work => exit_code(done),
+        () = signals::asked_to_end() => {
+            anstream::eprintln!("demo: interrupted");
             ExitCode::from(130)
         }
     }
 }
 
-async fn interrupted() {
-    let (Ok(mut term), Ok(mut int)) =
-        (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
-    else {
-        return std::future::pending().await;
-    };
-    tokio::select! { _ = term.recv() => {}, _ = int.recv() => {} }
+fn exit_code(done: anyhow::Result<()>) -> ExitCode {
+    match done {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            anstream::eprintln!("demo: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
 }

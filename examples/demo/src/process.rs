@@ -15,7 +15,10 @@ use crate::clock::Stopwatch;
 /// How long a process may take to end once it was asked to. The MCP server drains for ten seconds.
 const GRACE: Duration = Duration::from_secs(12);
 
-/// A child that is killed when this is dropped, on a panic too.
+/// The same where nobody waits for it in good order.
+const LAST_GRACE: Duration = Duration::from_secs(3);
+
+/// A child that is ended when this is dropped, on a panic too.
 #[derive(Debug)]
 pub(crate) struct Process {
     child: Child,
@@ -79,19 +82,22 @@ impl Process {
         tail(&self.log).unwrap_or_else(|e| format!("(unreadable: {e})"))
     }
 
-    /// Lets it live on, and says how to find it again.
-    pub(crate) fn release(self) -> Found {
-        let found = Found::new(self.name, self.child.id());
-        // `Child` does nothing when dropped; our own `drop` would kill it.
+    /// How to find it again from another process.
+    pub(crate) fn found(&self) -> Found {
+        Found::new(self.name, self.child.id())
+    }
+
+    /// Lets it outlive this owner.
+    pub(crate) fn release(self) {
+        // `Child` does nothing when dropped; our own `drop` would end it.
         std::mem::forget(self);
-        found
     }
 }
 
 /// Asks all to end, then waits, then insists.
 pub(crate) async fn stop(mut processes: Vec<Process>) {
     for process in &processes {
-        Found::new(process.name, process.child.id()).signal(Signal::TERM);
+        process.found().signal(Signal::TERM);
     }
     let waiting = Stopwatch::start();
     while !waiting.has_run(GRACE) && processes.iter_mut().any(|p| p.ended().is_none()) {
@@ -99,12 +105,19 @@ pub(crate) async fn stop(mut processes: Vec<Process>) {
     }
 }
 
+/// What is left when its owner goes without an orderly [`stop`]: Ctrl-C, an error, a panic.
 impl Drop for Process {
     fn drop(&mut self) {
-        if self.ended().is_none() {
-            let _ = self.child.kill();
-            let _ = self.child.wait();
+        if self.ended().is_some() {
+            return;
         }
+        self.found().signal(Signal::TERM);
+        let waiting = Stopwatch::start();
+        while self.ended().is_none() && !waiting.has_run(LAST_GRACE) {
+            std::thread::sleep(Duration::from_millis(10));
+        }
+        let _ = self.child.kill();
+        let _ = self.child.wait();
     }
 }
 
@@ -118,6 +131,11 @@ pub(crate) struct Found {
 }
 
 impl Found {
+    /// The process that calls this.
+    pub(crate) fn myself(name: &str) -> Self {
+        Self::new(name, std::process::id())
+    }
+
     fn new(name: &str, pid: u32) -> Self {
         Self { name: name.to_owned(), pid, started: stat(pid).map(|stat| stat.started) }
     }
@@ -130,11 +148,13 @@ impl Found {
         there && same && !now.is_some_and(|stat| stat.zombie)
     }
 
-    /// Asks it to end, waits, then insists.
-    pub(crate) async fn stop(&self) {
-        if self.is_alive() {
-            self.signal(Signal::TERM);
-        }
+    /// Asks it to end.
+    pub(crate) fn ask_to_end(&self) {
+        self.signal(Signal::TERM);
+    }
+
+    /// Waits until it has ended, and insists if it takes too long.
+    pub(crate) async fn wait(&self) {
         let waiting = Stopwatch::start();
         while self.is_alive() {
             if waiting.has_run(GRACE) {
@@ -185,25 +205,27 @@ mod tests {
     use super::{Command, Found, NotStarted, Process};
 
     #[test]
-    fn a_process_is_killed_when_its_owner_is_dropped_and_lives_on_when_released() {
+    fn a_process_ends_with_its_owner_unless_released() {
         let started = |name| {
             let mut sleep = Command::new("sleep");
             Process::start(name, sleep.arg("60"), &std::env::temp_dir(), "").unwrap()
         };
         let owned = started("demo-test-owned");
-        let found = Found::new(owned.name, owned.child.id());
+        let found = owned.found();
         assert!(found.is_alive());
         drop(owned);
         assert!(!found.is_alive());
 
-        let released = started("demo-test-released").release();
-        assert!(released.is_alive());
-        released.signal(super::Signal::KILL);
+        let released = started("demo-test-released");
+        let found = released.found();
+        released.release();
+        assert!(found.is_alive());
+        found.signal(super::Signal::KILL);
     }
 
     #[test]
     fn another_process_of_the_same_number_is_not_taken_for_it() {
-        let me = Found::new("test", std::process::id());
+        let me = Found::myself("test");
         assert!(me.is_alive());
         let stranger = Found { started: me.started.map(|started| started + 1), ..me };
         assert!(!stranger.is_alive());

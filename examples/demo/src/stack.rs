@@ -25,7 +25,7 @@ const FILTER_READY: &str = "http://127.0.0.1:10000/.well-known/oauth-protected-r
 /// How long a program may take to get ready: Envoy compiles the filter once a worker.
 const START: Duration = Duration::from_secs(60);
 
-/// Everything that runs. Dropped, it stops.
+/// Everything that runs; it stops when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Stack {
     processes: Vec<Process>,
@@ -43,7 +43,7 @@ pub(crate) enum NotUp {
     State(#[from] Unusable),
     #[error(transparent)]
     Process(#[from] NotStarted),
-    #[error("{name} ended ({status}) before it was ready; {} ends with:\n{last_words}", log.display())]
+    #[error("{name} ended ({status}) before its time; {} ends with:\n{last_words}", log.display())]
     Ended { name: &'static str, status: ExitStatus, log: PathBuf, last_words: String },
     #[error("{name} is not ready after {} s: {url} {got}; {} ends with:\n{last_words}", START.as_secs(), log.display())]
     Late { name: &'static str, url: &'static str, got: String, log: PathBuf, last_words: String },
@@ -84,9 +84,17 @@ impl Stack {
         process::stop(self.processes).await;
     }
 
-    /// Lets everything live on.
-    pub(crate) fn release(self) -> Vec<Found> {
-        self.processes.into_iter().map(Process::release).collect()
+    /// How to find everything again from another process.
+    pub(crate) fn found(&self) -> Vec<Found> {
+        self.processes.iter().map(Process::found).collect()
+    }
+
+    /// Which program has ended, if one has.
+    ///
+    /// # Errors
+    /// [`NotUp::Ended`] if one has.
+    pub(crate) fn check(&mut self) -> Result<(), NotUp> {
+        self.processes.iter_mut().try_for_each(still_runs)
     }
 
     fn add(
@@ -110,9 +118,7 @@ impl Stack {
         let (name, log) = (process.name(), process.log().to_owned());
         let waiting = Stopwatch::start();
         loop {
-            if let Some(status) = process.ended() {
-                return Err(NotUp::Ended { name, status, log, last_words: process.last_words() });
-            }
+            still_runs(process)?;
             let answer = http.get(url).timeout(Duration::from_secs(2)).send().await;
             let got = match answer {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
@@ -126,6 +132,12 @@ impl Stack {
             tokio::time::sleep(Duration::from_millis(50)).await;
         }
     }
+}
+
+fn still_runs(process: &mut Process) -> Result<(), NotUp> {
+    let Some(status) = process.ended() else { return Ok(()) };
+    let (name, log) = (process.name(), process.log().to_owned());
+    Err(NotUp::Ended { name, status, log, last_words: process.last_words() })
 }
 
 fn dev_idp(dist: &Path) -> Command {

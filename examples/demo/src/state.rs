@@ -50,7 +50,11 @@ impl State {
     /// If the file cannot be written.
     pub(crate) fn write(&self, processes: &[Found]) -> Result<(), Unusable> {
         let json = serde_json::to_vec_pretty(processes).map_err(|e| self.io(e.into()))?;
-        std::fs::write(&self.0, json).map_err(|e| self.io(e))
+        // Whoever reads meanwhile finds all of it or nothing.
+        let whole = self.0.with_extension("new");
+        std::fs::write(&whole, json)
+            .and_then(|()| std::fs::rename(&whole, &self.0))
+            .map_err(|e| self.io(e))
     }
 
     /// Removes the notes, if there are any.

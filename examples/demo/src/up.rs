@@ -1,52 +1,121 @@
 //! `up` and `down`: the stack for one's own MCP client.
+//!
+//! `up` leaves a process behind that owns the stack ([`hold`]), because Envoy asks the kernel to
+//! be ended together with its parent (`PR_SET_PDEATHSIG`).
 
 use std::path::Path;
+use std::process::Command;
+use std::time::Duration;
 
-use anyhow::Context as _;
+use anyhow::{Context as _, bail};
 
 use crate::args::Options;
 use crate::clock::Stopwatch;
 use crate::oauth::Provider;
-use crate::process::Found;
+use crate::process::{Found, Process};
 use crate::report;
-use crate::stack::{ADMIN, ISSUER, RESOURCE, Stack};
+use crate::signals;
+use crate::stack::{ADMIN, ISSUER, NotUp, RESOURCE, Stack};
 use crate::state::State;
 
 /// Starts the stack, leaves it running and says how to use it.
+///
+/// # Errors
+/// In words, if it does not come up; nothing is left running then.
 pub(crate) async fn up(options: &Options) -> anyhow::Result<()> {
     let clock = Stopwatch::start();
-    let stack = Stack::start(options).await.context("the stack is not up")?;
-    let token = Provider::discover(ISSUER)
-        .await?
-        .log_in("alice@example.com", RESOURCE)
-        .await
-        .context("no token from the identity provider")?;
-    let logs = stack.logs().to_owned();
-    State::open(&logs)?.write(&stack.release())?;
+    let state = State::open(&options.state_dir)?;
+    if state.read()?.iter().any(Found::is_alive) {
+        return Err(NotUp::Already.into());
+    }
+    state.forget()?;
+    report::progress("starting dev-idp, mcp-server and envoy");
+    let mut holder = Process::start("demo", &mut hold_command(options)?, &options.state_dir, "")?;
+    wait_until_held(&state, &mut holder).await?;
+    let token = Provider::discover(ISSUER).await?.log_in("alice@example.com", RESOURCE).await;
+    let token = token.context("no token from the identity provider")?;
+    holder.release();
     report::chapter(&format!("The stack is up, after {clock}."));
-    anstream::println!("{}", how_to_use(token.as_str(), &logs));
+    anstream::println!("{}", how_to_use(token.as_str(), &options.state_dir));
     Ok(())
 }
 
+/// Owns the stack until it is told to stop. What [`up`] leaves behind.
+///
+/// # Errors
+/// If the stack does not start, or one of its programs ends.
+pub(crate) async fn hold(options: &Options) -> anyhow::Result<()> {
+    let mut stack = Stack::start(options).await?;
+    let state = State::open(&options.state_dir)?;
+    let mut processes = stack.found();
+    processes.push(Found::myself("demo"));
+    state.write(&processes)?;
+    let outcome = tokio::select! {
+        () = signals::asked_to_end() => Ok(()),
+        ended = until_one_ends(&mut stack) => Err(ended.into()),
+    };
+    stack.stop().await;
+    outcome
+}
+
 /// Stops what [`up`] left running, if anything.
+///
+/// # Errors
+/// If the notes of what is up cannot be used.
 pub(crate) async fn down(state_dir: &Path) -> anyhow::Result<()> {
-    if !state_dir.exists() {
-        anstream::println!("demo: nothing is up");
-        return Ok(());
+    let mut processes = Vec::new();
+    if state_dir.exists() {
+        let state = State::open(state_dir)?;
+        processes = state.read()?;
+        processes.retain(Found::is_alive);
+        processes.iter().for_each(Found::ask_to_end);
+        for process in &processes {
+            process.wait().await;
+        }
+        state.forget()?;
     }
-    let state = State::open(state_dir)?;
-    let mut stopped = Vec::new();
-    // Backwards: the gateway goes before what stands behind it.
-    for process in state.read()?.into_iter().rev().filter(Found::is_alive) {
-        process.stop().await;
-        stopped.push(process.name);
-    }
-    state.forget()?;
-    match stopped.as_slice() {
-        [] => anstream::println!("demo: nothing is up"),
-        names => anstream::println!("demo: stopped {}", names.join(", ")),
+    match processes.is_empty() {
+        true => anstream::println!("demo: nothing is up"),
+        false => anstream::println!("demo: the stack is down"),
     }
     Ok(())
+}
+
+fn hold_command(options: &Options) -> anyhow::Result<Command> {
+    let myself = std::env::current_exe().context("this program cannot find itself")?;
+    let mut command = Command::new(myself);
+    command.arg("hold");
+    for (flag, path) in [
+        ("--envoy", &options.envoy),
+        ("--dist", &options.dist),
+        ("--envoy-config", &options.envoy_config),
+        ("--state-dir", &options.state_dir),
+    ] {
+        command.arg(flag).arg(path);
+    }
+    Ok(command)
+}
+
+/// The holder notes the processes once they are ready. If it ends instead, its log says why.
+async fn wait_until_held(state: &State, holder: &mut Process) -> anyhow::Result<()> {
+    while state.read()?.is_empty() {
+        if holder.ended().is_some() {
+            let log = std::fs::read_to_string(holder.log())?;
+            let why = log.split_once("demo: ").map_or(log.as_str(), |(_, sentence)| sentence);
+            bail!("{}", why.trim_end());
+        }
+        tokio::time::sleep(Duration::from_millis(20)).await;
+    }
+    Ok(())
+}
+
+async fn until_one_ends(stack: &mut Stack) -> NotUp {
+    loop {
+        if let Err(ended) = stack.check() {
+            return ended;
+        }
+        tokio::time::sleep(Duration::from_millis(500)).await;
+    }
 }
 
 fn how_to_use(token: &str, logs: &Path) -> String {
