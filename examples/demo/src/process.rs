@@ -188,21 +188,38 @@ fn stat(pid: u32) -> Option<Stat> {
 }
 
 fn tail(log: &Path) -> io::Result<String> {
-    const BYTES: u64 = 4096;
-    const LINES: usize = 8;
+    const BYTES: u64 = 64 * 1024;
     let mut file = File::open(log)?;
     let length = file.metadata()?.len();
     file.seek(SeekFrom::Start(length.saturating_sub(BYTES)))?;
     let mut bytes = Vec::new();
     file.read_to_end(&mut bytes)?;
-    let text = String::from_utf8_lossy(&bytes);
-    let lines: Vec<&str> = text.lines().collect();
-    Ok(lines[lines.len().saturating_sub(LINES)..].join("\n"))
+    Ok(telling_lines(&String::from_utf8_lossy(&bytes)))
+}
+
+/// The last errors, as Envoy writes them; where there are none, the last lines.
+fn telling_lines(log: &str) -> String {
+    const LINES: usize = 6;
+    let is_error = |line: &&str| line.contains("[error]") || line.contains("[critical]");
+    let mut lines: Vec<&str> = log.lines().filter(is_error).collect();
+    if lines.is_empty() {
+        lines = log.lines().collect();
+    }
+    lines.dedup_by_key(|line| line.rsplit("] ").next().unwrap_or(line).to_owned());
+    lines[lines.len().saturating_sub(LINES)..].join("\n")
 }
 
 #[cfg(test)]
 mod tests {
-    use super::{Command, Found, NotStarted, Process};
+    use super::{Command, Found, NotStarted, Process, telling_lines};
+
+    #[test]
+    fn errors_in_a_log_tell_more_than_its_last_lines() {
+        let log =
+            "[1][error][wasm] [a.cc:1] bad field\n[2][error][wasm] [a.cc:1] bad field\nGET 503\n";
+        assert_eq!(telling_lines(log), "[1][error][wasm] [a.cc:1] bad field");
+        assert_eq!(telling_lines("one\ntwo\n"), "one\ntwo");
+    }
 
     #[test]
     fn a_process_ends_with_its_owner_unless_released() {

@@ -22,8 +22,8 @@ pub(crate) const ADMIN: &str = "http://127.0.0.1:9901";
 /// Answered by the filter itself, so only once it has loaded.
 const FILTER_READY: &str = "http://127.0.0.1:10000/.well-known/oauth-protected-resource/mcp";
 
-/// How long a program may take to get ready: Envoy compiles the filter once a worker.
-const START: Duration = Duration::from_secs(60);
+/// How long a program may take to get ready: Envoy compiles the filter first.
+const START: Duration = Duration::from_secs(30);
 
 /// Everything that runs; it stops when this is dropped.
 #[derive(Debug)]
@@ -43,9 +43,9 @@ pub(crate) enum NotUp {
     State(#[from] Unusable),
     #[error(transparent)]
     Process(#[from] NotStarted),
-    #[error("{name} ended ({status}) before its time; {} ends with:\n{last_words}", log.display())]
+    #[error("{name} ended ({status}) before its time; {} says:\n{last_words}", log.display())]
     Ended { name: &'static str, status: ExitStatus, log: PathBuf, last_words: String },
-    #[error("{name} is not ready after {} s: {url} {got}; {} ends with:\n{last_words}", START.as_secs(), log.display())]
+    #[error("{name} is not ready: {url} {got}; {} says:\n{last_words}", log.display())]
     Late { name: &'static str, url: &'static str, got: String, log: PathBuf, last_words: String },
 }
 
@@ -120,12 +120,13 @@ impl Stack {
         loop {
             still_runs(process)?;
             let answer = http.get(url).timeout(Duration::from_secs(2)).send().await;
-            let got = match answer {
+            let (got, refused) = match answer {
                 Ok(answer) if answer.status().is_success() => return Ok(()),
-                Ok(answer) => format!("answers {}", answer.status()),
-                Err(_) => "does not answer".to_owned(),
+                Ok(answer) => (format!("answers {}", answer.status()), url == FILTER_READY),
+                Err(_) => ("does not answer".to_owned(), false),
             };
-            if waiting.has_run(START) {
+            // Envoy has loaded the filter before it takes connections: this stays as it is.
+            if waiting.has_run(START) || refused {
                 let last_words = process.last_words();
                 return Err(NotUp::Late { name, url, got, log, last_words });
             }
