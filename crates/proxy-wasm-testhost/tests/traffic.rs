@@ -152,6 +152,12 @@ fn upstream_cannot_answer_what_it_never_got() {
 }
 
 #[test]
+#[should_panic(expected = "unexpected status: 2")]
+fn request_headers_are_gone_once_the_request_went_on() {
+    send("read-request-late").respond(Response::ok(""));
+}
+
+#[test]
 fn body_waits_while_the_headers_are_held() {
     let host = host();
     let stream = host.get("/").header("x-do", "pause").end_of_stream(false).send();
@@ -320,6 +326,9 @@ impl HttpContext for Obedient {
     }
 
     fn on_http_response_headers(&mut self, _count: usize, _end: bool) -> Action {
+        if self.order == "read-request-late" {
+            self.get_http_request_header(":path");
+        }
         let status = self.get_http_response_header(":status").unwrap_or_default();
         self.set_http_response_header("x-seen", Some(&status));
         Action::Continue
