@@ -42,9 +42,16 @@ def with_header(text: str) -> str:
 # --- form
 
 
-@pytest.mark.parametrize("bad", ["abc", "a.b", "a.b.c.d", "..", "a..c", "a.b.c.d.e", "é.a.b"])
+@pytest.mark.parametrize(
+    "bad", ["abc", "a.b", "a.b.c.d", "..", "a..c", "a.b.c.d.e", "a.b!.c", "{}.{}.{}"]
+)
 def test_what_is_no_compact_jws_is_malformed(gateway, bad):
     gateway.assert_denied("malformed_token", token=bad)
+
+
+def test_a_token_with_bytes_outside_ascii_is_refused(gateway):
+    # A header that is no text is a malformed request, one that is text a malformed token.
+    assert gateway.send(token="a.\xe9.b").status in (400, 401)
 
 
 @pytest.mark.parametrize("part", [0, 1, 2])

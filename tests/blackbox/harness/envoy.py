@@ -209,8 +209,8 @@ class Envoy:
 def _wasm_filter(name: str, listener: Listener) -> dict[str, Any]:
     text = listener.config if isinstance(listener.config, str) else json.dumps(listener.config)
     config = {
-        "name": name,  # Envoy writes it into each log line of the plugin
-        "root_id": "mcp_auth",
+        "name": name,
+        "root_id": name,  # Envoy writes it into each log line of the plugin
         "failure_policy": "FAIL_CLOSED",
         "configuration": {
             "@type": "type.googleapis.com/google.protobuf.StringValue",
