@@ -9,7 +9,6 @@ mod request;
 mod root;
 mod verifier;
 
-#[expect(missing_docs, reason = "the SDK's macro writes the module's entry point")]
 mod entry {
     proxy_wasm::main! {{ crate::register(); }}
 }

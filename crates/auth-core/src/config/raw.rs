@@ -18,6 +18,7 @@ pub(super) struct RawConfig {
     pub(super) public: Vec<String>,
     pub(super) sessions: Option<RawSessions>,
     #[serde(default)]
+    #[expect(dead_code, reason = "only tools policies read bodies, and these are refused so far")]
     pub(super) body_access: bool,
     #[serde(default = "body_limit")]
     pub(super) body_limit: String,
@@ -109,6 +110,7 @@ pub(super) struct RawTool {
 pub(super) struct RawSessions {
     pub(super) cluster: String,
     #[serde(default)]
+    #[expect(dead_code, reason = "sessions are checked but refused so far")]
     pub(super) token: String,
     #[serde(default = "session_timeout")]
     pub(super) timeout: String,
@@ -117,6 +119,7 @@ pub(super) struct RawSessions {
     #[serde(default = "session_revocations")]
     pub(super) revocations: String,
     #[serde(default)]
+    #[expect(dead_code, reason = "sessions are checked but refused so far")]
     pub(super) on_feed_loss: RawFeedLoss,
     #[serde(default = "feed_loss_after")]
     pub(super) feed_loss_after: String,
