@@ -69,7 +69,10 @@ pub(crate) fn claims_with(members: Value) -> Value {
 /// [`claims`] without these members.
 pub(crate) fn claims_without(names: &[&str]) -> Value {
     let mut claims = claims();
-    claims.as_object_mut().expect("claims are an object").retain(|name, _| !names.contains(&&**name));
+    claims
+        .as_object_mut()
+        .expect("claims are an object")
+        .retain(|name, _| !names.contains(&&**name));
     claims
 }
 
@@ -77,7 +80,9 @@ pub(crate) fn claims_without(names: &[&str]) -> Value {
 pub(crate) fn head(method: &str, path: &str, fields: &[(&str, &str)]) -> RequestHead {
     let pseudo = [(":method", method), (":authority", "mcp.example.com"), (":path", path)];
     let fields = pseudo.iter().chain(fields);
-    RequestHead::new(fields.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect())
+    RequestHead::new(
+        fields.map(|(name, value)| ((*name).to_owned(), value.as_bytes().to_vec())).collect(),
+    )
 }
 
 /// The head of a GET that carries `token`.
@@ -101,7 +106,8 @@ impl Bench {
 
     /// As [`Self::new`], in a VM that drew other random bytes.
     pub(crate) fn of_vm(random: u8, config: &Value) -> Self {
-        let config = Config::parse(config.to_string().as_bytes()).expect("the configuration is valid");
+        let config =
+            Config::parse(config.to_string().as_bytes()).expect("the configuration is valid");
         let checks = Rc::new(Cell::new(0));
         let verifier = Box::new(Counting(Rc::clone(&checks)));
         let gate = Gate::new(config, verifier, DigestKey::new([random; 16]));

@@ -108,9 +108,15 @@ impl SigningKey {
                 "RS256" => pkcs1v15::SigningKey::<Sha256>::new(rsa()).sign(message).to_vec(),
                 "RS384" => pkcs1v15::SigningKey::<Sha384>::new(rsa()).sign(message).to_vec(),
                 "RS512" => pkcs1v15::SigningKey::<Sha512>::new(rsa()).sign(message).to_vec(),
-                "PS256" => pss::SigningKey::<Sha256>::new(rsa()).sign_with_rng(rng, message).to_vec(),
-                "PS384" => pss::SigningKey::<Sha384>::new(rsa()).sign_with_rng(rng, message).to_vec(),
-                "PS512" => pss::SigningKey::<Sha512>::new(rsa()).sign_with_rng(rng, message).to_vec(),
+                "PS256" => {
+                    pss::SigningKey::<Sha256>::new(rsa()).sign_with_rng(rng, message).to_vec()
+                }
+                "PS384" => {
+                    pss::SigningKey::<Sha384>::new(rsa()).sign_with_rng(rng, message).to_vec()
+                }
+                "PS512" => {
+                    pss::SigningKey::<Sha512>::new(rsa()).sign_with_rng(rng, message).to_vec()
+                }
                 other => unreachable!("no test signs with {other}"),
             },
         }
