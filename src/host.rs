@@ -1,12 +1,12 @@
 //! Every call to the host, in the words of `auth_core`.
 
-use std::{cell::RefCell, collections::HashMap, time::Duration, time::SystemTime};
+use std::{collections::HashMap, time::Duration, time::SystemTime};
 
 use auth_core::{
     decision::{Decision, HeaderEdits, LocalReply},
     gate::{Fetch, Gate, Outcome, StreamId},
     key_ring::FetchOutcome,
-    metric::Metric,
+    metric::{Metric, REVOCATION_ENTRIES},
     request_head::RequestHead,
     time::UnixTime,
 };
@@ -16,8 +16,6 @@ use proxy_wasm::{
     types::{BufferType, MapType, MetricType},
 };
 
-/// The time between ticks while nothing is urgent.
-const TICK: Duration = Duration::from_secs(1);
 /// The time to the next tick when a request waits for a fetch.
 const SOON: Duration = Duration::from_millis(1);
 
@@ -45,8 +43,8 @@ pub(crate) fn request_head() -> RequestHead {
 }
 
 /// Asks for ticks at the ordinary pace.
-pub(crate) fn tick_regularly() {
-    set_tick_period(TICK);
+pub(crate) fn tick_every(period: Duration) {
+    set_tick_period(period);
 }
 
 /// Asks for a tick at once: only the root context's calls outlive the request that needs them.
@@ -63,7 +61,8 @@ fn set_tick_period(period: Duration) {
 /// Makes a fetch; its number, or why the host did not make it.
 pub(crate) fn dispatch(fetch: &Fetch) -> Result<u32, FetchOutcome> {
     let headers = fetch.headers.iter().map(|(name, value)| (*name, value.as_str())).collect();
-    hostcalls::dispatch_http_call(&fetch.cluster, headers, None, Vec::new(), fetch.timeout)
+    let body = fetch.body.as_deref().map(str::as_bytes);
+    hostcalls::dispatch_http_call(&fetch.cluster, headers, body, Vec::new(), fetch.timeout)
         .map_err(|_| FetchOutcome::Unanswered("the host does not know the cluster"))
 }
 
@@ -159,8 +158,10 @@ fn set_filter_state(name: &str, value: &str) {
 
 /// The host's counters. A second definition of a name would be a second counter, so each is defined
 /// once.
-#[derive(Default)]
-pub(crate) struct Counters(RefCell<HashMap<Metric, u32>>);
+pub(crate) struct Counters {
+    ids: HashMap<Metric, u32>,
+    revocation_entries: Option<u32>,
+}
 
 impl Counters {
     /// Defines all counters, so that they show as zero before they count.
@@ -169,7 +170,11 @@ impl Counters {
             let id = hostcalls::define_metric(MetricType::Counter, &metric.name()).ok()?;
             Some((metric, id))
         };
-        Self(RefCell::new(Metric::all().filter_map(id).collect()))
+        Self {
+            ids: Metric::all().filter_map(id).collect(),
+            revocation_entries: hostcalls::define_metric(MetricType::Gauge, REVOCATION_ENTRIES)
+                .ok(),
+        }
     }
 
     /// Passes on what the gate counted.
@@ -181,10 +186,19 @@ impl Counters {
 
     /// Counts one.
     pub(crate) fn increment(&self, metric: Metric) {
-        if let Some(id) = self.0.borrow().get(&metric)
+        if let Some(id) = self.ids.get(&metric)
             && let Err(status) = hostcalls::increment_metric(*id, 1)
         {
             error!("the host could not count {}: {status:?}", metric.name());
+        }
+    }
+
+    /// Says how many entries of the revocation feed this worker holds.
+    pub(crate) fn set_revocation_entries(&self, entries: usize) {
+        if let Some(id) = self.revocation_entries
+            && let Err(status) = hostcalls::record_metric(id, entries as u64)
+        {
+            error!("the host could not record {REVOCATION_ENTRIES}: {status:?}");
         }
     }
 }

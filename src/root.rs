@@ -4,6 +4,7 @@ use std::{
     cell::{OnceCell, RefCell},
     collections::HashMap,
     rc::Rc,
+    time::Duration,
 };
 
 use auth_core::{
@@ -11,6 +12,7 @@ use auth_core::{
     config::{Config, ConfigRefused},
     gate::{Fetch, FetchId, Gate, Report, StreamId},
     key_ring::FetchOutcome,
+    revocation_feed::FeedRead,
 };
 use log::{error, info, warn};
 use proxy_wasm::{
@@ -45,11 +47,12 @@ impl Shared {
 pub(crate) struct Root {
     shared: OnceCell<Rc<Shared>>,
     under_way: HashMap<u32, FetchId>,
+    tick_period: Duration,
 }
 
 impl Root {
     pub(crate) fn new() -> Self {
-        Self { shared: OnceCell::new(), under_way: HashMap::new() }
+        Self { shared: OnceCell::new(), under_way: HashMap::new(), tick_period: Duration::ZERO }
     }
 
     fn shared(&self) -> &Rc<Shared> {
@@ -60,16 +63,24 @@ impl Root {
 
     fn make(&mut self, fetch: &Fetch) {
         match host::dispatch(fetch) {
-            Ok(token) => drop(self.under_way.insert(token, fetch.id)),
-            Err(outcome) => self.finish(fetch.id, outcome),
+            Ok(token) => drop(self.under_way.insert(token, fetch.id.clone())),
+            Err(outcome) => self.finish(&fetch.id, outcome),
         }
     }
 
-    fn finish(&self, id: FetchId, outcome: FetchOutcome) {
-        let Some(fetched) = self.shared().with_gate(|gate| gate.fetched(id, outcome, host::now()))
-        else {
-            return;
-        };
+    fn finish(&self, id: &FetchId, outcome: FetchOutcome) {
+        let now = host::now();
+        let fetched = self.shared().with_gate(|gate| {
+            let fetched = gate.fetched(id, outcome, now);
+            (fetched, gate.is_due(now), gate.revocation_entries())
+        });
+        let Some((fetched, more_is_due, revocations)) = fetched else { return };
+        if *id == FetchId::Revocations {
+            self.shared().counters.set_revocation_entries(revocations);
+        }
+        if more_is_due {
+            host::tick_soon();
+        }
         report(&fetched.report);
         for (stream, outcome) in &fetched.decided {
             host::perform_on(*stream, outcome);
@@ -86,7 +97,7 @@ impl Context for Root {
         _: usize,
     ) {
         if let Some(id) = self.under_way.remove(&token) {
-            self.finish(id, host::fetch_outcome(num_headers, body_size));
+            self.finish(&id, host::fetch_outcome(num_headers, body_size));
         }
     }
 }
@@ -98,13 +109,14 @@ impl RootContext for Root {
         if let Err(refused) = &gate {
             error!("{refused}; until this is mended every request is answered 503");
         }
+        self.tick_period = gate.as_ref().map_or(Duration::from_secs(1), Gate::tick_period);
         *self.shared().gate.borrow_mut() = gate.ok();
         host::tick_soon();
         true
     }
 
     fn on_tick(&mut self) {
-        host::tick_regularly();
+        host::tick_every(self.tick_period);
         let due = self.shared().with_gate(|gate| gate.due(host::now())).unwrap_or_default();
         for fetch in &due {
             self.make(fetch);
@@ -139,6 +151,10 @@ fn configure(document: &[u8]) -> Result<Gate, ConfigRefused> {
     Ok(Gate::new(config, verifier, DigestKey::new(random)))
 }
 
+/// Audit lines: from here to there a revocation may not have reached this worker.
+const FEED_LOST: &str = r#"{"event":"revocation_feed_lost"}"#;
+const FEED_RESTORED: &str = r#"{"event":"revocation_feed_restored"}"#;
+
 fn report(report: &Report) {
     match report {
         Report::Keys { issuer, usable } => info!("{issuer}: key set fetched, {usable} usable"),
@@ -148,5 +164,15 @@ fn report(report: &Report) {
         Report::KeysFailed { issuer, why, stale: false } => {
             error!("{issuer}: key set not fetched, its tokens cannot be verified: {why}");
         }
+        Report::SessionFailed { why, first: true } => warn!("sidecar: no answer of use: {why}"),
+        Report::Feed(FeedRead::Failed(why)) => warn!("revocation feed: not read: {why}"),
+        Report::Feed(FeedRead::Lost(why)) => {
+            error!("revocation feed: lost, on_feed_loss applies: {why}");
+            info!("{FEED_LOST}");
+        }
+        Report::Feed(FeedRead::Restored) => info!("{FEED_RESTORED}"),
+        Report::SessionFailed { first: false, .. }
+        | Report::Feed(FeedRead::Ordinary | FeedRead::StillFailing)
+        | Report::Nothing => {}
     }
 }

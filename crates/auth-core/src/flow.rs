@@ -1,24 +1,25 @@
-//! One request from head to decision: path, preflight, `Origin`, credential, token, scope, in this
-//! order. What has to be fetched meanwhile is waited for in [`crate::gate`].
+//! One request from head to decision: path, preflight, `Origin`, credential, token, session, scope,
+//! in this order. What has to be fetched meanwhile is waited for in [`crate::gate`].
 
 use std::rc::Rc;
 
 use crate::{
     audit::{self, Event, Identified},
     claims::{Unverified, VerifiedClaims},
-    config::{Config, IssuerIndex, Resource, ResourceIndex, Route},
+    config::{Config, IssuerIndex, Resource, ResourceIndex, Route, SessionMode},
     credential::{self, Credential},
     decision::{Challenge, Decision, HeaderEdits, LocalReply},
     denial::Denial,
-    gate::{Gate, Outcome},
+    gate::{FetchId, Gate, Outcome},
     jws::UntrustedJwt,
     key_ring::Wanted,
     metadata,
     metric::Metric,
     path::CanonicalPath,
-    permit::Permit,
+    permit::{Permit, SessionAccepted, TokenAccepted},
     principal::Principal,
     request_head::RequestHead,
+    session_book::Seating,
     time::UnixTime,
     token_cache::Known,
 };
@@ -28,7 +29,7 @@ use crate::{
 pub(crate) enum Step {
     /// It is decided.
     Done(Outcome),
-    /// It waits for the keys of an issuer.
+    /// It waits for something to be fetched.
     Wait(Pending),
 }
 
@@ -36,7 +37,8 @@ pub(crate) enum Step {
 #[derive(Debug)]
 pub(crate) struct Pending {
     request: Protected,
-    pub(crate) waits_for: IssuerIndex,
+    patience: Patience,
+    pub(crate) waits_for: FetchId,
     pub(crate) deadline: UnixTime,
 }
 
@@ -48,11 +50,11 @@ struct Protected {
     token: String,
 }
 
-/// Whether a request may still wait for a fetch.
-#[derive(Clone, Copy, PartialEq, Eq)]
-enum Patience {
-    Fresh,
-    Waited,
+/// What a request has waited for already, and does not wait for again.
+#[derive(Clone, Copy, Debug, Default)]
+struct Patience {
+    keys: bool,
+    session: bool,
 }
 
 /// A denial with what is known at that point.
@@ -71,7 +73,7 @@ impl From<Denial> for Refusal {
 /// What comes of looking at a token.
 enum Judged {
     Accepted { permit: Permit, new: bool },
-    WaitsFor(IssuerIndex),
+    WaitsFor(FetchId),
 }
 
 /// What a request is for.
@@ -108,19 +110,32 @@ pub(crate) fn start(gate: &mut Gate, head: RequestHead, now: UnixTime) -> Step {
         Ok(token) => token,
         Err(denial) => return Step::Done(deny(gate, &head, Some(index), denial.into())),
     };
-    go_on(gate, Protected { head, resource: index, token }, Patience::Fresh, now)
+    go_on(gate, Protected { head, resource: index, token }, Patience::default(), now)
 }
 
 impl Pending {
     /// Goes on after the wait, whatever came of it.
     pub(crate) fn resume(self, gate: &mut Gate, now: UnixTime) -> Step {
-        go_on(gate, self.request, Patience::Waited, now)
+        let mut patience = self.patience;
+        match self.waits_for {
+            FetchId::Keys(_) => patience.keys = true,
+            FetchId::Session(_) | FetchId::Report(_) | FetchId::Revocations => {
+                patience.session = true;
+            }
+        }
+        go_on(gate, self.request, patience, now)
     }
 
     /// Gives up because too many requests wait already.
     pub(crate) fn refuse(self, gate: &mut Gate) -> Outcome {
         let Protected { head, resource, .. } = self.request;
-        deny(gate, &head, Some(resource), Denial::JwksUnavailable.into())
+        let denial = match self.waits_for {
+            FetchId::Keys(_) => Denial::JwksUnavailable,
+            FetchId::Session(_) | FetchId::Report(_) | FetchId::Revocations => {
+                Denial::SessionsUnavailable
+            }
+        };
+        deny(gate, &head, Some(resource), denial.into())
     }
 }
 
@@ -131,9 +146,9 @@ fn go_on(gate: &mut Gate, request: Protected, patience: Patience, now: UnixTime)
             let edits = HeaderEdits::permitted(&permit, &request.head, &gate.config);
             Step::Done(admit(gate, &request, &permit, new, edits))
         }
-        Ok(Judged::WaitsFor(issuer)) => {
-            let deadline = now + gate.rings[issuer.0].timeout();
-            Step::Wait(Pending { request, waits_for: issuer, deadline })
+        Ok(Judged::WaitsFor(fetch)) => {
+            let deadline = now + gate.patience_for(&fetch);
+            Step::Wait(Pending { request, patience, waits_for: fetch, deadline })
         }
         Err(refusal) => Step::Done(deny(gate, &request.head, Some(index), refusal)),
     }
@@ -198,20 +213,63 @@ fn judge(
         }
         None => match verify(gate, request, patience, now)? {
             Verified::Principal(principal) => (principal, true),
-            Verified::WaitsFor(issuer) => return Ok(Judged::WaitsFor(issuer)),
+            Verified::WaitsFor(issuer) => {
+                return Ok(Judged::WaitsFor(FetchId::Keys(issuer)));
+            }
         },
     };
     let issuer = &gate.config.issuers[principal.issuer.0];
     let resource = &gate.config.resources[request.resource.0];
-    match Permit::grant(&principal, issuer, resource, &resource.scopes, now) {
-        Ok(permit) => Ok(Judged::Accepted { permit, new }),
-        Err(denial) => {
-            if denial == Denial::Expired {
-                gate.tokens.denied(digest, denial, Some(Rc::clone(&principal)), now);
-            }
-            Err(Refusal { principal: Some(principal), ..denial.into() })
+    let known = |denial: Denial| Refusal {
+        principal: Some(Rc::clone(&principal)),
+        ..Refusal::from(denial)
+    };
+    let token = TokenAccepted::check(&principal, issuer, resource, now);
+    if token.as_ref().is_err_and(|denial| *denial == Denial::Expired) {
+        gate.tokens.denied(digest, Denial::Expired, Some(Rc::clone(&principal)), now);
+    }
+    let session = match seat(gate, token.map_err(known)?, patience, now).map_err(known)? {
+        Seating::Accepted(session) => session,
+        Seating::LookupNeeded => {
+            return Ok(Judged::WaitsFor(FetchId::Session(principal.session_id.clone())));
+        }
+    };
+    let scopes = &gate.config.resources[request.resource.0].scopes;
+    let permit = Permit::grant(session, scopes).map_err(known)?;
+    Ok(Judged::Accepted { permit, new })
+}
+
+/// From an accepted token to an accepted session, as the issuer's mode asks.
+fn seat(
+    gate: &mut Gate,
+    token: TokenAccepted,
+    patience: Patience,
+    now: UnixTime,
+) -> Result<Seating, Denial> {
+    let issuer = &gate.config.issuers[token.principal().issuer.0];
+    let Some(sidecar) = gate.sidecar.as_mut().filter(|_| issuer.session != SessionMode::Off) else {
+        return Ok(Seating::Accepted(SessionAccepted::not_required(token)));
+    };
+    sidecar.feed.check(token.principal())?;
+    if sidecar.deny_on_feed_loss && sidecar.feed.is_lost(now) {
+        return Err(Denial::SessionsUnavailable);
+    }
+    if issuer.session == SessionMode::Observe {
+        sidecar.book.observe(token.principal(), &issuer.issuer, now);
+        return Ok(Seating::Accepted(SessionAccepted::not_required(token)));
+    }
+    let id = token.principal().session_id.clone();
+    let seating = sidecar.book.require(token, now)?;
+    match seating {
+        Seating::Accepted(_) if !patience.session => gate.count(Metric::SessionHit),
+        Seating::Accepted(_) => {}
+        Seating::LookupNeeded if patience.session => return Err(Denial::SessionsUnavailable),
+        Seating::LookupNeeded => {
+            sidecar.book.want(&id);
+            gate.count(Metric::SessionMiss);
         }
     }
+    Ok(seating)
 }
 
 enum Verified {
@@ -226,7 +284,7 @@ fn verify(
     patience: Patience,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
-    if patience == Patience::Fresh {
+    if !patience.keys {
         gate.count(Metric::TokenCacheMiss);
     }
     let jwt = UntrustedJwt::parse(&request.token)?;
@@ -265,8 +323,8 @@ fn no_key(
 ) -> Result<Verified, Refusal> {
     let ring = &mut gate.rings[issuer.0];
     let wanted = match patience {
-        Patience::Fresh => ring.want(now),
-        Patience::Waited => Wanted::NotBefore(now),
+        Patience { keys: false, .. } => ring.want(now),
+        Patience { keys: true, .. } => Wanted::NotBefore(now),
     };
     match wanted {
         Wanted::Wait => Ok(Verified::WaitsFor(issuer)),

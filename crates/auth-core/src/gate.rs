@@ -8,12 +8,15 @@ use std::{
 
 use crate::{
     bounded::DigestKey,
-    config::{Config, IssuerIndex},
+    config::{Config, Issuer, IssuerIndex, Jwks},
     decision::{Decision, HeaderEdits},
     flow::{self, Pending, Step},
     key_ring::{FetchFailed, FetchOutcome, KeyRing},
     metric::Metric,
     request_head::RequestHead,
+    revocation_feed::FeedRead,
+    session_id::SessionId,
+    sidecar::Sidecar,
     signature::Verify,
     time::UnixTime,
     token_cache::TokenCache,
@@ -23,6 +26,10 @@ use crate::{
 const MOST_WAITING: usize = 1000;
 /// How long after its deadline a waiting request is given up, if the host never calls back.
 const GRACE: Duration = Duration::from_secs(1);
+/// The time between ticks while nothing is urgent.
+const TICK: Duration = Duration::from_secs(1);
+/// What servers see as the client's name.
+pub(crate) const USER_AGENT: &str = concat!("mcp-auth-filter/", env!("CARGO_PKG_VERSION"));
 
 /// The host's name for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -58,15 +65,42 @@ pub struct Fetch {
     pub cluster: String,
     /// The header fields, pseudo headers included.
     pub headers: Vec<(&'static str, String)>,
+    /// The body, if it has one.
+    pub body: Option<String>,
     /// How long it may take.
     pub timeout: Duration,
 }
 
+impl Fetch {
+    fn get_keys(issuer: IssuerIndex, jwks: &Jwks) -> Self {
+        Self {
+            id: FetchId::Keys(issuer),
+            cluster: jwks.cluster.clone(),
+            headers: vec![
+                (":method", "GET".to_owned()),
+                (":scheme", jwks.scheme.clone()),
+                (":authority", jwks.authority.clone()),
+                (":path", jwks.path.clone()),
+                ("accept", "application/jwk-set+json, application/json".to_owned()),
+                ("user-agent", USER_AGENT.to_owned()),
+            ],
+            body: None,
+            timeout: jwks.timeout,
+        }
+    }
+}
+
 /// What is fetched.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub enum FetchId {
     /// The key set of an issuer.
     Keys(IssuerIndex),
+    /// What the sidecar knows of a session.
+    Session(SessionId),
+    /// The sighting of a session, told to the sidecar.
+    Report(SessionId),
+    /// The sidecar's revocation feed.
+    Revocations,
 }
 
 /// What came of a fetch.
@@ -97,6 +131,17 @@ pub enum Report {
         /// Whether older keys are still used.
         stale: bool,
     },
+    /// The sidecar could not be asked about a session, or told of one.
+    SessionFailed {
+        /// Why.
+        why: String,
+        /// Whether the call before had been answered.
+        first: bool,
+    },
+    /// The revocation feed was read, or not.
+    Feed(FeedRead),
+    /// Nothing worth a word.
+    Nothing,
 }
 
 /// Decides requests.
@@ -104,6 +149,7 @@ pub struct Gate {
     pub(crate) config: Config,
     pub(crate) rings: Vec<KeyRing>,
     pub(crate) tokens: TokenCache,
+    pub(crate) sidecar: Option<Sidecar>,
     pub(crate) verifier: Box<dyn Verify>,
     pub(crate) digest_key: DigestKey,
     pub(crate) issuers_by_name: HashMap<String, IssuerIndex>,
@@ -116,15 +162,13 @@ impl Gate {
     /// A gate without keys: it asks for them at once. `digest_key` is secret and drawn anew for each
     /// VM.
     pub fn new(config: Config, verifier: Box<dyn Verify>, digest_key: DigestKey) -> Self {
-        let ring = |issuer: &crate::config::Issuer| {
-            KeyRing::new(&issuer.keys, digest_key.spread(&issuer.issuer, 100))
-        };
-        let name = |(nth, issuer): (usize, &crate::config::Issuer)| {
-            (issuer.issuer.clone(), IssuerIndex(nth))
-        };
+        let ring =
+            |issuer: &Issuer| KeyRing::new(&issuer.keys, digest_key.spread(&issuer.issuer, 100));
+        let name = |(nth, issuer): (usize, &Issuer)| (issuer.issuer.clone(), IssuerIndex(nth));
         Self {
             rings: config.issuers.iter().map(ring).collect(),
             tokens: TokenCache::new(config.token_cache),
+            sidecar: config.sessions.as_ref().map(|own| Sidecar::new(own, digest_key)),
             issuers_by_name: config.issuers.iter().enumerate().map(name).collect(),
             metadata_urls: config.resources.iter().map(|r| r.id.metadata_url()).collect(),
             waiting: BTreeMap::new(),
@@ -154,33 +198,61 @@ impl Gate {
         self.waiting.remove(&id);
     }
 
+    /// Whether [`Self::due`] would name a fetch.
+    pub fn is_due(&self, now: UnixTime) -> bool {
+        self.rings.iter().any(|ring| ring.is_due(now))
+            || self.sidecar.as_ref().is_some_and(|sidecar| sidecar.is_due(now))
+    }
+
     /// The fetches to make now. Each counts as under way until [`Self::fetched`] is told of it.
     pub fn due(&mut self, now: UnixTime) -> Vec<Fetch> {
         let fetch = |(nth, ring): (usize, &mut KeyRing)| {
             let jwks = ring.begin_fetch(now)?;
-            Some(Fetch {
-                id: FetchId::Keys(IssuerIndex(nth)),
-                cluster: jwks.cluster.clone(),
-                headers: vec![
-                    (":method", "GET".to_owned()),
-                    (":scheme", jwks.scheme.clone()),
-                    (":authority", jwks.authority.clone()),
-                    (":path", jwks.path.clone()),
-                    ("accept", "application/jwk-set+json, application/json".to_owned()),
-                    (
-                        "user-agent",
-                        concat!("mcp-auth-filter/", env!("CARGO_PKG_VERSION")).to_owned(),
-                    ),
-                ],
-                timeout: jwks.timeout,
-            })
+            Some(Fetch::get_keys(IssuerIndex(nth), jwks))
         };
-        self.rings.iter_mut().enumerate().filter_map(fetch).collect()
+        let mut due: Vec<Fetch> = self.rings.iter_mut().enumerate().filter_map(fetch).collect();
+        if let Some(sidecar) = &mut self.sidecar {
+            due.extend(sidecar.due(now));
+        }
+        due
+    }
+
+    /// How often an adapter should tick.
+    pub fn tick_period(&self) -> Duration {
+        self.sidecar.as_ref().map_or(TICK, |sidecar| sidecar.tick_period().min(TICK))
+    }
+
+    /// How many entries of the revocation feed are held.
+    pub fn revocation_entries(&self) -> usize {
+        self.sidecar.as_ref().map_or(0, |sidecar| sidecar.feed.len())
     }
 
     /// Takes the outcome of a fetch and decides the requests that waited for it.
-    pub fn fetched(&mut self, id: FetchId, outcome: FetchOutcome, now: UnixTime) -> Fetched {
-        let FetchId::Keys(issuer) = id;
+    pub fn fetched(&mut self, id: &FetchId, outcome: FetchOutcome, now: UnixTime) -> Fetched {
+        let report = match (id, &mut self.sidecar) {
+            (FetchId::Keys(issuer), _) => self.keys_fetched(*issuer, outcome, now),
+            (_, Some(sidecar)) => sidecar.fetched(id, outcome, now),
+            (_, None) => Report::Nothing,
+        };
+        match &report {
+            Report::SessionFailed { .. }
+            | Report::Feed(FeedRead::Failed(_) | FeedRead::Lost(_) | FeedRead::StillFailing) => {
+                self.count(Metric::SessionFailed);
+            }
+            Report::Keys { .. }
+            | Report::KeysFailed { .. }
+            | Report::Feed(FeedRead::Ordinary | FeedRead::Restored)
+            | Report::Nothing => {}
+        }
+        Fetched { decided: self.resume(|pending| pending.waits_for == *id, now), report }
+    }
+
+    fn keys_fetched(
+        &mut self,
+        issuer: IssuerIndex,
+        outcome: FetchOutcome,
+        now: UnixTime,
+    ) -> Report {
         let ring = &mut self.rings[issuer.0];
         let generation = ring.generation();
         let accepted = ring.accept(outcome, now);
@@ -188,18 +260,27 @@ impl Gate {
         if ring.generation() != generation {
             self.tokens.keys_changed();
         }
-        let name = self.config.issuers[issuer.0].issuer.clone();
-        let report = match accepted {
+        let issuer = self.config.issuers[issuer.0].issuer.clone();
+        match accepted {
             Ok(usable) => {
                 self.count(Metric::JwksFetchOk);
-                Report::Keys { issuer: name, usable }
+                Report::Keys { issuer, usable }
             }
             Err(why) => {
                 self.count(Metric::JwksFetchFailed);
-                Report::KeysFailed { issuer: name, why, stale }
+                Report::KeysFailed { issuer, why, stale }
             }
-        };
-        Fetched { decided: self.resume(|pending| pending.waits_for == issuer, now), report }
+        }
+    }
+
+    /// How long a request waits for a fetch at most.
+    pub(crate) fn patience_for(&self, id: &FetchId) -> Duration {
+        match id {
+            FetchId::Keys(issuer) => self.rings[issuer.0].timeout(),
+            FetchId::Session(_) | FetchId::Report(_) | FetchId::Revocations => {
+                self.sidecar.as_ref().map_or(Duration::ZERO, |sidecar| sidecar.book.timeout)
+            }
+        }
     }
 
     /// Decides requests whose fetch never came back.

@@ -149,12 +149,19 @@ impl KeyRing {
         Wanted::Wait
     }
 
-    /// Whether a fetch is to be made now; if so, it counts as under way.
+    /// Whether a fetch is to be made now.
+    pub(crate) fn is_due(&self, now: UnixTime) -> bool {
+        self.fetching.as_ref().is_some_and(|fetching| {
+            !fetching.is_in_flight(now) && (fetching.asked_for || fetching.next <= now)
+        })
+    }
+
+    /// The fetch to be made now, if any; if so, it counts as under way.
     pub(crate) fn begin_fetch(&mut self, now: UnixTime) -> Option<&Jwks> {
-        let fetching = self.fetching.as_mut()?;
-        if fetching.is_in_flight(now) || !(fetching.asked_for || fetching.next <= now) {
+        if !self.is_due(now) {
             return None;
         }
+        let fetching = self.fetching.as_mut()?;
         fetching.in_flight_until = Some(now + fetching.jwks.timeout + GRACE);
         fetching.asked_for = false;
         Some(&fetching.jwks)

@@ -13,11 +13,20 @@ pub enum Metric {
     TokenCacheHit,
     /// A token was not found in the cache.
     TokenCacheMiss,
+    /// A required session was found in the cache.
+    SessionHit,
+    /// A required session had to be looked up.
+    SessionMiss,
+    /// The sidecar could not be asked, told or read.
+    SessionFailed,
     /// A key set was fetched.
     JwksFetchOk,
     /// A key set could not be fetched.
     JwksFetchFailed,
 }
+
+/// The gauge of the entries of the revocation feed that are held.
+pub const REVOCATION_ENTRIES: &str = "mcp_auth.revocation.entries";
 
 impl Metric {
     /// Every metric.
@@ -28,6 +37,9 @@ impl Metric {
             Self::TokenCacheMiss,
             Self::JwksFetchOk,
             Self::JwksFetchFailed,
+            Self::SessionHit,
+            Self::SessionMiss,
+            Self::SessionFailed,
         ]
         .into_iter()
         .chain(Denial::ALL.map(Self::Denied))
@@ -40,6 +52,9 @@ impl Metric {
             Self::Denied(denial) => format!("mcp_auth.denied.{}", denial.reason()),
             Self::TokenCacheHit => "mcp_auth.token_cache.hit".to_owned(),
             Self::TokenCacheMiss => "mcp_auth.token_cache.miss".to_owned(),
+            Self::SessionHit => "mcp_auth.session.hit".to_owned(),
+            Self::SessionMiss => "mcp_auth.session.miss".to_owned(),
+            Self::SessionFailed => "mcp_auth.session.failed".to_owned(),
             Self::JwksFetchOk => "mcp_auth.jwks.fetch_ok".to_owned(),
             Self::JwksFetchFailed => "mcp_auth.jwks.fetch_failed".to_owned(),
         }

@@ -1,5 +1,5 @@
-//! The permit: proof that a principal may use a resource now. There is no other way to one than
-//! [`Permit::grant`].
+//! The permit: proof that a principal may use a resource now. The way to one is
+//! [`TokenAccepted::check`], then [`SessionAccepted`], then [`Permit::grant`]; there is no other.
 
 use std::rc::Rc;
 
@@ -11,18 +11,25 @@ use crate::{
     time::UnixTime,
 };
 
+/// A principal whose token is good here and now.
+#[derive(Debug)]
+pub(crate) struct TokenAccepted(Rc<Principal>);
+
+/// A principal whose session is good too, or needs not be.
+#[derive(Debug)]
+pub(crate) struct SessionAccepted(Rc<Principal>);
+
 /// Proof that a principal may make a request.
 #[derive(Debug)]
 pub struct Permit(Rc<Principal>);
 
-impl Permit {
-    /// Checks the rules that depend on time, resource and request, in the order of the
-    /// documentation. They are the same for a token seen for the first time and for a cached one.
-    pub(crate) fn grant(
+impl TokenAccepted {
+    /// Checks the rules that depend on time and resource, in the order of the documentation. They
+    /// are the same for a token seen for the first time and for a cached one.
+    pub(crate) fn check(
         principal: &Rc<Principal>,
         issuer: &Issuer,
         resource: &Resource,
-        scopes: &[Scope],
         now: UnixTime,
     ) -> Result<Self, Denial> {
         let audiences = resource.audiences(principal.issuer).ok_or(Denial::UnknownIssuer)?;
@@ -37,11 +44,34 @@ impl Permit {
                 return Err(Denial::ClientNotAllowed);
             }
         }
-        let granted = |scope: &Scope| principal.scopes.iter().any(|own| own == scope.as_str());
-        if !scopes.iter().all(granted) {
-            return Err(Denial::InsufficientScope);
-        }
         Ok(Self(Rc::clone(principal)))
+    }
+
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.0
+    }
+}
+
+impl SessionAccepted {
+    /// The issuer's tokens need no session.
+    pub(crate) fn not_required(token: TokenAccepted) -> Self {
+        Self(token.0)
+    }
+
+    /// The session is known and live.
+    pub(crate) fn found(token: TokenAccepted) -> Self {
+        Self(token.0)
+    }
+}
+
+impl Permit {
+    /// Checks that all of `scopes` were granted.
+    pub(crate) fn grant(session: SessionAccepted, scopes: &[Scope]) -> Result<Self, Denial> {
+        let granted = |scope: &Scope| session.0.scopes.iter().any(|own| own == scope.as_str());
+        match scopes.iter().all(granted) {
+            true => Ok(Self(session.0)),
+            false => Err(Denial::InsufficientScope),
+        }
     }
 
     /// Who was permitted.

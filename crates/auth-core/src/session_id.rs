@@ -7,7 +7,7 @@ use sha2::{Digest, Sha256};
 use crate::b64;
 
 /// Unpadded base64url of half a SHA-256: 22 characters when computed here, 16 to 64 when read.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct SessionId(String);
 
 impl SessionId {

@@ -10,9 +10,12 @@ use serde::Deserialize as _;
 use serde_json::Value;
 
 use super::{
-    Audit, Config, ConfigRefused, Issuer, IssuerIndex, Jwks, KeySource, Resource, ResourceIndex,
-    Route,
-    raw::{RawAudit, RawConfig, RawIssuer, RawJwks, RawResource, RawSessionMode, RawSessions},
+    Audit, BearerToken, Config, ConfigRefused, Issuer, IssuerIndex, Jwks, KeySource, Resource,
+    ResourceIndex, Route, SessionMode, Sessions,
+    raw::{
+        RawAudit, RawConfig, RawFeedLoss, RawIssuer, RawJwks, RawResource, RawSessionMode,
+        RawSessions,
+    },
 };
 use crate::{
     algorithm::Algorithm,
@@ -37,9 +40,11 @@ pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
     if resources.is_empty() {
         return Err(refused("resources", "at least one resource is needed"));
     }
-    if let Some(sessions) = &raw.sessions {
-        check_sessions(sessions)?;
-        return Err(refused("sessions", NOT_YET));
+    let sessions = raw.sessions.as_ref().map(sessions).transpose()?;
+    let needs_sessions = |issuer: &Issuer| issuer.session != SessionMode::Off;
+    if let (None, Some(nth)) = (&sessions, issuers.iter().position(needs_sessions)) {
+        let field = format!("issuers[{nth}].session");
+        return Err(refused(field, "`sessions` has to say where sessions are kept"));
     }
     body_limit("body_limit", &raw.body_limit)?;
     Ok(Config {
@@ -47,6 +52,7 @@ pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
         metadata: metadata(&resources),
         issuers,
         resources,
+        sessions,
         identity_headers: identity_headers(&raw)?,
         hash_digits: HashDigits::new(raw.user_id_hash_digits)
             .ok_or_else(|| refused("user_id_hash_digits", "8 to 40 digits are accepted"))?,
@@ -88,9 +94,6 @@ fn issuer(field: &str, raw: &RawIssuer) -> Result<Issuer, ConfigRefused> {
     if raw.issuer.is_empty() || raw.issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
         return Err(refused(at("issuer"), "the value of `iss`, such as https://tenant.auth0.com/"));
     }
-    if raw.session != RawSessionMode::Off {
-        return Err(refused(at("session"), NOT_YET));
-    }
     let max_token_lifetime = raw
         .max_token_lifetime
         .as_deref()
@@ -111,6 +114,11 @@ fn issuer(field: &str, raw: &RawIssuer) -> Result<Issuer, ConfigRefused> {
             &at("username_claims"),
             texts(&at("username_claims"), &raw.username_claims)?,
         )?,
+        session: match raw.session {
+            RawSessionMode::Off => SessionMode::Off,
+            RawSessionMode::Observe => SessionMode::Observe,
+            RawSessionMode::Required => SessionMode::Required,
+        },
     })
 }
 
@@ -298,19 +306,23 @@ fn identity_headers(raw: &RawConfig) -> Result<Vec<IdentityHeader>, ConfigRefuse
     Ok(headers)
 }
 
-fn check_sessions(raw: &RawSessions) -> Result<(), ConfigRefused> {
-    for (name, text) in [
-        ("timeout", &raw.timeout),
-        ("cache", &raw.cache),
-        ("revocations", &raw.revocations),
-        ("feed_loss_after", &raw.feed_loss_after),
-    ] {
-        positive(format!("sessions.{name}"), text)?;
-    }
+fn sessions(raw: &RawSessions) -> Result<Sessions, ConfigRefused> {
+    let time = |name: &str, text: &str| positive(format!("sessions.{name}"), text);
     if raw.cluster.is_empty() {
         return Err(refused("sessions.cluster", "name the Envoy cluster that reaches mcp-auth"));
     }
-    Ok(())
+    if raw.token.bytes().any(|byte| !byte.is_ascii_graphic()) {
+        return Err(refused("sessions.token", "a token is visible ASCII without white space"));
+    }
+    Ok(Sessions {
+        cluster: raw.cluster.clone(),
+        token: BearerToken(raw.token.clone()),
+        timeout: time("timeout", &raw.timeout)?,
+        cache: time("cache", &raw.cache)?,
+        revocations: time("revocations", &raw.revocations)?,
+        deny_on_feed_loss: raw.on_feed_loss == RawFeedLoss::Deny,
+        feed_loss_after: time("feed_loss_after", &raw.feed_loss_after)?,
+    })
 }
 
 fn body_limit(field: &str, text: &str) -> Result<usize, ConfigRefused> {

@@ -3,7 +3,7 @@
 mod build;
 mod raw;
 
-use std::{collections::HashMap, time::Duration};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use crate::{
     algorithm::Algorithm, authority::HostRule, identity_header::IdentityHeader,
@@ -29,6 +29,7 @@ pub struct Config {
     pub(crate) routes: PathMap<Route>,
     /// Resources by the exact path of their RFC 9728 document.
     pub(crate) metadata: HashMap<String, Vec<ResourceIndex>>,
+    pub(crate) sessions: Option<Sessions>,
     pub(crate) identity_headers: Vec<IdentityHeader>,
     pub(crate) hash_digits: HashDigits,
     pub(crate) forward_token: bool,
@@ -92,6 +93,46 @@ pub struct Issuer {
     pub(crate) identity_issuer_claim: Option<String>,
     pub(crate) scope_claims: Vec<String>,
     pub(crate) username_claims: Vec<String>,
+    pub(crate) session: SessionMode,
+}
+
+/// What an issuer's tokens have to do with sessions.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum SessionMode {
+    /// Nothing.
+    Off,
+    /// Their sessions are recorded.
+    Observe,
+    /// Their sessions have to be known.
+    Required,
+}
+
+/// The sidecar that knows the sessions.
+#[derive(Debug)]
+pub(crate) struct Sessions {
+    pub(crate) cluster: String,
+    pub(crate) token: BearerToken,
+    pub(crate) timeout: Duration,
+    pub(crate) cache: Duration,
+    pub(crate) revocations: Duration,
+    pub(crate) deny_on_feed_loss: bool,
+    pub(crate) feed_loss_after: Duration,
+}
+
+/// The secret that the sidecar asks for; possibly none.
+pub(crate) struct BearerToken(String);
+
+impl BearerToken {
+    /// The value of an `authorization` header.
+    pub(crate) fn header(&self) -> Option<String> {
+        (!self.0.is_empty()).then(|| format!("Bearer {}", self.0))
+    }
+}
+
+impl fmt::Debug for BearerToken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("[redacted]")
+    }
 }
 
 /// Where an issuer's keys come from.

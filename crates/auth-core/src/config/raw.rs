@@ -110,7 +110,6 @@ pub(super) struct RawTool {
 pub(super) struct RawSessions {
     pub(super) cluster: String,
     #[serde(default)]
-    #[expect(dead_code, reason = "sessions are checked but refused so far")]
     pub(super) token: String,
     #[serde(default = "session_timeout")]
     pub(super) timeout: String,
@@ -119,7 +118,6 @@ pub(super) struct RawSessions {
     #[serde(default = "session_revocations")]
     pub(super) revocations: String,
     #[serde(default)]
-    #[expect(dead_code, reason = "sessions are checked but refused so far")]
     pub(super) on_feed_loss: RawFeedLoss,
     #[serde(default = "feed_loss_after")]
     pub(super) feed_loss_after: String,

@@ -190,14 +190,14 @@ impl Bench {
     /// Tells what came of the first issuer's fetch.
     pub(crate) fn outcome(&mut self, outcome: FetchOutcome) -> Fetched {
         let id = first_fetch();
-        self.gate.fetched(id, outcome, self.now)
+        self.gate.fetched(&id, outcome, self.now)
     }
 
     /// Why a fetch with this outcome is a failed one.
     pub(crate) fn failure(&mut self, outcome: FetchOutcome) -> String {
         match self.outcome(outcome).report {
             Report::KeysFailed { why, .. } => why.to_string(),
-            Report::Keys { usable, .. } => panic!("{usable} keys were read"),
+            other => panic!("it did not fail: {other:?}"),
         }
     }
 
@@ -235,7 +235,7 @@ pub(crate) fn words(decided: &[(StreamId, Outcome)]) -> Vec<&'static str> {
 fn first_fetch() -> auth_core::gate::FetchId {
     let config = Config::parse(config().to_string().as_bytes()).expect("it is valid");
     let mut gate = Gate::new(config, Box::new(Software), DigestKey::new([0; 16]));
-    gate.due(UnixTime::from_secs(NOW))[0].id
+    gate.due(UnixTime::from_secs(NOW))[0].id.clone()
 }
 
 /// Verifies by computation and counts.
