@@ -1,6 +1,10 @@
 //! `mcp-auth`: sessions, revocations and the OAuth authorization server beside the filter.
 
 pub mod clock;
+pub mod error;
+pub mod page;
+pub mod routes;
 pub mod secret;
 pub mod sessions;
 pub mod store;
+pub mod text;
