@@ -21,6 +21,11 @@ def resources(**changes) -> dict:
     return config(resources=[resource(**changes)])
 
 
+def sessions(**changes) -> dict:
+    """The settings with sessions, good but for the changes; the issuer has them required."""
+    return issuers(session="required") | {"sessions": {"cluster": "mcp-auth"} | changes}
+
+
 def without(settings: dict, *path: str | int) -> dict:
     """The settings less one member."""
     settings = copy.deepcopy(settings)
@@ -79,7 +84,8 @@ BAD = {
     "duration as number": (jwks(refresh=10), "refresh"),
     "negative duration": (issuers(leeway="-1s"), "leeway"),
     "lifetime zero": (issuers(max_token_lifetime="0s"), "max_token_lifetime"),
-    "session without sessions": (issuers(session="required"), "session"),
+    "session required without sessions": (issuers(session="required"), "issuers[0].session"),
+    "session observed without sessions": (issuers(session="observe"), "issuers[0].session"),
     "session unheard of": (issuers(session="maybe"), "session"),
     "resource without path": (without(config(), "resources", 0, "path"), "path"),
     "resource without identifier": (without(config(), "resources", 0, "resource"), "resource"),
@@ -121,8 +127,17 @@ BAD = {
     "audit unheard of": (config(audit="sometimes"), "audit"),
     "forward_token as text": (config(forward_token="yes"), "forward_token"),
     "negative token cache": (config(token_cache=-1), "token_cache"),
+    "sessions without a cluster": (config(sessions={}), "sessions"),
+    "sessions of an empty cluster": (sessions(cluster=""), "sessions.cluster"),
+    "unknown key of sessions": (sessions(surprise=1), "surprise"),
+    "sessions token with a space": (sessions(token="a b"), "sessions.token"),
+    "sessions timeout zero": (sessions(timeout="0ms"), "sessions.timeout"),
+    "sessions cache zero": (sessions(cache="0s"), "sessions.cache"),
+    "sessions revocations zero": (sessions(revocations="0s"), "sessions.revocations"),
+    "sessions feed_loss_after zero": (sessions(feed_loss_after="0s"), "sessions.feed_loss_after"),
+    "sessions duration without unit": (sessions(cache="30"), "sessions.cache"),
+    "on_feed_loss unheard of": (sessions(on_feed_loss="maybe"), "sessions.on_feed_loss"),
     # What a later version brings is refused, never ignored.
-    "sessions": (config(sessions={"cluster": "mcp-auth"}), "sessions"),
     "tools": (resources(tools=[{"name": "*", "scopes": ["a"]}]), "tools"),
 }
 
