@@ -1,6 +1,7 @@
 //! `mcp-auth`: sessions, revocations and the OAuth authorization server beside the filter.
 
 pub mod clock;
+pub mod config;
 pub mod error;
 pub mod page;
 pub mod routes;

@@ -1,0 +1,309 @@
+//! From texts to a [`Config`]: what is missing, bad or contradictory is refused by name.
+
+use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+
+use super::{
+    Config, StoreConfig,
+    oauth::{CimdExceptions, Lifetimes, OAuthConfig, Provider, TrustedHops},
+    raw::RawConfig,
+    values::{GivenUrl, HttpHosts, Key256, duration, is_scope, list},
+};
+use crate::{secret::Secret, store::redis::RedisAddress};
+
+/// Names the variable and says what is wrong with it; quotes no secret.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("{variable} {why}")]
+pub struct Refused {
+    variable: String,
+    why: String,
+}
+
+/// What only makes sense with a provider.
+const OAUTH_ONLY: [&str; 19] = [
+    "AUTH0_CLIENT_ID",
+    "AUTH0_CLIENT_SECRET",
+    "AUTH0_AUDIENCE",
+    "OIDC_CLIENT_ID",
+    "OIDC_CLIENT_SECRET",
+    "OIDC_AUDIENCE",
+    "OIDC_SCOPES",
+    "MCP_AUTH_URL",
+    "MCP_RESOURCES",
+    "MCP_SCOPES",
+    "MCP_ACCESS_TOKEN_TTL",
+    "MCP_REFRESH_TOKEN_TTL",
+    "MCP_LOGIN_TTL",
+    "MCP_REGISTRATIONS_PER_MINUTE",
+    "MCP_AUTH_TRUSTED_HOPS",
+    "JWT_SIGNING_KEY",
+    "STORAGE_ENCRYPTION_KEY",
+    "MCP_AUTH_CIMD_CA_FILE",
+    "MCP_AUTH_CIMD_ALLOW_LOOPBACK",
+];
+
+impl Refused {
+    pub(super) fn new(variable: &str, why: &str) -> Self {
+        Self { variable: variable.to_owned(), why: why.to_owned() }
+    }
+
+    pub(super) fn both(one: &str, other: &str) -> Self {
+        Self::new(one, &format!("and {other} are both set: only one may be"))
+    }
+}
+
+impl Config {
+    /// Makes sense of what was given.
+    ///
+    /// # Errors
+    /// [`Refused`] names the first variable that is missing, bad or contradictory.
+    pub fn build(raw: &RawConfig) -> Result<Self, Refused> {
+        let internal_listen = address(raw, "MCP_AUTH_INTERNAL_LISTEN", 8082)?;
+        let listen = address(raw, "MCP_AUTH_LISTEN", 8081)?;
+        let token = token(raw)?;
+        if token.is_none() && !internal_listen.ip().is_loopback() {
+            let why = "is required, because MCP_AUTH_INTERNAL_LISTEN is not on loopback";
+            return Err(Refused::new("MCP_AUTH_TOKEN", why));
+        }
+        let revocation_ttl = time(raw, "MCP_AUTH_REVOCATION_TTL", 24 * 3600)?;
+        let insecure_http_hosts = HttpHosts::parse(raw.text("MCP_AUTH_INSECURE_HTTP_HOSTS"))
+            .map_err(|why| Refused::new("MCP_AUTH_INSECURE_HTTP_HOSTS", &why))?;
+        let user_id_hash_digits = number(raw, "MCP_USER_ID_HASH_DIGITS", 8, 8, 40)?;
+        let store = store(raw)?;
+        let oauth = oauth(raw, &insecure_http_hosts, &store)?;
+        if let Some(oauth) = &oauth {
+            if revocation_ttl < oauth.lifetimes.access_token {
+                let why = "is shorter than MCP_ACCESS_TOKEN_TTL";
+                return Err(Refused::new("MCP_AUTH_REVOCATION_TTL", why));
+            }
+            if listen == internal_listen && listen.port() != 0 {
+                let why = "is the same address as MCP_AUTH_INTERNAL_LISTEN";
+                return Err(Refused::new("MCP_AUTH_LISTEN", why));
+            }
+        }
+        Ok(Self {
+            internal_listen,
+            token,
+            listen,
+            store,
+            revocation_ttl,
+            user_id_hash_digits,
+            insecure_http_hosts,
+            oauth,
+        })
+    }
+}
+
+fn store(raw: &RawConfig) -> Result<StoreConfig, Refused> {
+    if let Some(url) = raw.secret("REDIS_URL") {
+        let address = RedisAddress::parse(url.expose());
+        let address = address.map_err(|why| Refused::new("REDIS_URL", &why.to_string()))?;
+        return Ok(StoreConfig::Redis(address));
+    }
+    let folder = PathBuf::from(raw.text("MCP_AUTH_DATA").unwrap_or("./mcp-auth-data"));
+    if folder.exists() && !folder.is_dir() {
+        return Err(Refused::new("MCP_AUTH_DATA", "is not a folder"));
+    }
+    Ok(StoreConfig::Embedded(folder))
+}
+
+fn token(raw: &RawConfig) -> Result<Option<Secret>, Refused> {
+    let token = raw.secret("MCP_AUTH_TOKEN");
+    if token.is_some_and(|token| !token.expose().bytes().all(|byte| byte.is_ascii_graphic())) {
+        let why = "must be printable ASCII without spaces, so that a header can carry it";
+        return Err(Refused::new("MCP_AUTH_TOKEN", why));
+    }
+    Ok(token.cloned())
+}
+
+fn oauth(
+    raw: &RawConfig,
+    http: &HttpHosts,
+    store: &StoreConfig,
+) -> Result<Option<OAuthConfig>, Refused> {
+    let Some(issuer) = issuer(raw, http)? else {
+        return match OAUTH_ONLY.into_iter().find(|name| raw.has(name)) {
+            Some(name) => {
+                Err(Refused::new(name, "is set, but neither AUTH0_DOMAIN nor OIDC_ISSUER is"))
+            }
+            None => Ok(None),
+        };
+    };
+    let storage_keys = keys(raw, "STORAGE_ENCRYPTION_KEY", Key256::from_fernet)?;
+    if storage_keys.is_empty() && matches!(store, StoreConfig::Redis(_)) {
+        let why = "is required with Redis and the OAuth part";
+        return Err(Refused::new("STORAGE_ENCRYPTION_KEY", why));
+    }
+    let signing_keys = keys(raw, "JWT_SIGNING_KEY", Key256::from_hex)?;
+    if signing_keys.is_empty() {
+        return Err(missing("JWT_SIGNING_KEY"));
+    }
+    let url = required(raw, "MCP_AUTH_URL")?;
+    Ok(Some(OAuthConfig {
+        provider: provider(raw, issuer)?,
+        url: GivenUrl::parse(url, http).map_err(|why| Refused::new("MCP_AUTH_URL", &why))?,
+        resources: resources(raw, http)?,
+        scopes: scopes(raw)?,
+        lifetimes: lifetimes(raw)?,
+        registrations_per_minute: match number(
+            raw,
+            "MCP_REGISTRATIONS_PER_MINUTE",
+            60,
+            0,
+            u32::MAX,
+        )? {
+            0 => None,
+            limit => Some(limit),
+        },
+        trusted_hops: match raw.text("MCP_AUTH_TRUSTED_HOPS") {
+            None => TrustedHops::ByPeer,
+            Some(_) => TrustedHops::Fixed(number(raw, "MCP_AUTH_TRUSTED_HOPS", 0, 0, 32)?),
+        },
+        signing_keys,
+        storage_keys,
+        cimd: cimd(raw)?,
+    }))
+}
+
+fn issuer(raw: &RawConfig, http: &HttpHosts) -> Result<Option<GivenUrl>, Refused> {
+    match (raw.text("AUTH0_DOMAIN"), raw.text("OIDC_ISSUER")) {
+        (None, None) => Ok(None),
+        (Some(_), Some(_)) => Err(Refused::both("AUTH0_DOMAIN", "OIDC_ISSUER")),
+        (None, Some(issuer)) => {
+            let issuer = GivenUrl::parse(issuer, http);
+            issuer.map(Some).map_err(|why| Refused::new("OIDC_ISSUER", &why))
+        }
+        (Some(domain), None) => {
+            let refused = || Refused::new("AUTH0_DOMAIN", "must be a host name, without https://");
+            let url =
+                GivenUrl::parse(&format!("https://{domain}/"), http).map_err(|_| refused())?;
+            let is_host = url.url().host_str() == Some(domain) && url.url().port().is_none();
+            is_host.then_some(Some(url)).ok_or_else(refused)
+        }
+    }
+}
+
+fn provider(raw: &RawConfig, issuer: GivenUrl) -> Result<Provider, Refused> {
+    let is_auth0 = raw.has("AUTH0_DOMAIN");
+    let client_id = either(raw, ["AUTH0_CLIENT_ID", "OIDC_CLIENT_ID"])?;
+    let audience = either(raw, ["AUTH0_AUDIENCE", "OIDC_AUDIENCE"])?;
+    let [one, other] = ["AUTH0_CLIENT_SECRET", "OIDC_CLIENT_SECRET"];
+    if raw.has(one) && raw.has(other) {
+        return Err(Refused::both(one, other));
+    }
+    let own = |auth0, oidc| if is_auth0 { auth0 } else { oidc };
+    let client_secret = raw.secret(one).or(raw.secret(other)).cloned();
+    if is_auth0 && audience.is_none() {
+        return Err(missing("AUTH0_AUDIENCE"));
+    }
+    let scopes: Vec<String> = raw
+        .text("OIDC_SCOPES")
+        .unwrap_or("openid profile email offline_access")
+        .split_ascii_whitespace()
+        .map(str::to_owned)
+        .collect();
+    if !scopes.iter().all(|scope| is_scope(scope)) || !scopes.iter().any(|it| it == "openid") {
+        return Err(Refused::new("OIDC_SCOPES", "must be scopes separated by spaces, with openid"));
+    }
+    Ok(Provider {
+        issuer,
+        client_id: client_id.ok_or_else(|| missing(own("AUTH0_CLIENT_ID", "OIDC_CLIENT_ID")))?,
+        client_secret: client_secret.ok_or_else(|| missing(own(one, other)))?,
+        audience,
+        scopes,
+    })
+}
+
+fn resources(raw: &RawConfig, http: &HttpHosts) -> Result<Vec<GivenUrl>, Refused> {
+    let refused = |why: String| Refused::new("MCP_RESOURCES", &why);
+    let texts = list(required(raw, "MCP_RESOURCES")?).map_err(refused)?;
+    let parse = |text: &String| {
+        GivenUrl::parse(text, http).map_err(|why| refused(format!("has {text:?}, which {why}")))
+    };
+    texts.iter().map(parse).collect()
+}
+
+fn scopes(raw: &RawConfig) -> Result<Vec<String>, Refused> {
+    let scopes = list(raw.text("MCP_SCOPES").unwrap_or("mcp:read,mcp:write"));
+    let scopes = scopes.map_err(|why| Refused::new("MCP_SCOPES", &why))?;
+    if !scopes.iter().all(|scope| is_scope(scope)) {
+        return Err(Refused::new("MCP_SCOPES", "has a part that is no scope (RFC 6749 §3.3)"));
+    }
+    Ok(scopes)
+}
+
+fn lifetimes(raw: &RawConfig) -> Result<Lifetimes, Refused> {
+    const HOUR: u64 = 3600;
+    let lifetimes = Lifetimes {
+        access_token: time(raw, "MCP_ACCESS_TOKEN_TTL", HOUR / 4)?,
+        refresh_token: time(raw, "MCP_REFRESH_TOKEN_TTL", 30 * 24 * HOUR)?,
+        login: time(raw, "MCP_LOGIN_TTL", 90 * 24 * HOUR)?,
+    };
+    if lifetimes.access_token > Duration::from_secs(HOUR) {
+        return Err(Refused::new("MCP_ACCESS_TOKEN_TTL", "is longer than 1h"));
+    }
+    Ok(lifetimes)
+}
+
+fn cimd(raw: &RawConfig) -> Result<CimdExceptions, Refused> {
+    let name = "MCP_AUTH_CIMD_ALLOW_LOOPBACK";
+    let allow_loopback = match raw.text(name) {
+        None | Some("0") => false,
+        Some("1") => true,
+        Some(_) => return Err(Refused::new(name, "must be 1, or left out")),
+    };
+    let ca_file = raw.text("MCP_AUTH_CIMD_CA_FILE").map(PathBuf::from);
+    if ca_file.as_ref().is_some_and(|file| !file.is_file()) {
+        return Err(Refused::new("MCP_AUTH_CIMD_CA_FILE", "is not a file"));
+    }
+    Ok(CimdExceptions { ca_file, allow_loopback })
+}
+
+fn keys(
+    raw: &RawConfig,
+    name: &'static str,
+    parse: fn(&str) -> Result<Key256, String>,
+) -> Result<Vec<Key256>, Refused> {
+    let Some(secret) = raw.secret(name) else { return Ok(Vec::new()) };
+    let parse = |text: &str| parse(text.trim()).map_err(|why| Refused::new(name, &why));
+    secret.expose().split(',').map(parse).collect()
+}
+
+fn address(raw: &RawConfig, name: &'static str, port: u16) -> Result<SocketAddr, Refused> {
+    let Some(text) = raw.text(name) else { return Ok(([127, 0, 0, 1], port).into()) };
+    let refused = |_| Refused::new(name, "must be an IP address and port, like 127.0.0.1:8082");
+    text.parse().map_err(refused)
+}
+
+fn time(raw: &RawConfig, name: &'static str, default_secs: u64) -> Result<Duration, Refused> {
+    let Some(text) = raw.text(name) else { return Ok(Duration::from_secs(default_secs)) };
+    duration(text).map_err(|why| Refused::new(name, &why))
+}
+
+fn number<N: FromStr + PartialOrd + std::fmt::Display>(
+    raw: &RawConfig,
+    name: &'static str,
+    default: N,
+    least: N,
+    most: N,
+) -> Result<N, Refused> {
+    let Some(text) = raw.text(name) else { return Ok(default) };
+    match text.parse::<N>() {
+        Ok(number) if !text.starts_with('+') && number >= least && number <= most => Ok(number),
+        _ => Err(Refused::new(name, &format!("must be a number from {least} to {most}"))),
+    }
+}
+
+fn either(raw: &RawConfig, names: [&'static str; 2]) -> Result<Option<String>, Refused> {
+    match names.map(|name| raw.text(name)) {
+        [Some(_), Some(_)] => Err(Refused::both(names[0], names[1])),
+        [one, other] => Ok(one.or(other).map(str::to_owned)),
+    }
+}
+
+fn required<'r>(raw: &'r RawConfig, name: &'static str) -> Result<&'r str, Refused> {
+    raw.text(name).ok_or_else(|| missing(name))
+}
+
+fn missing(name: &str) -> Refused {
+    Refused::new(name, "is required with AUTH0_DOMAIN or OIDC_ISSUER")
+}

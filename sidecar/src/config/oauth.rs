@@ -1,0 +1,75 @@
+//! The configuration of the OAuth part. There is one exactly if a provider is configured.
+
+use std::{path::PathBuf, time::Duration};
+
+use super::values::{GivenUrl, Key256};
+use crate::secret::Secret;
+
+/// What the authorization server runs by.
+#[derive(Clone, Debug)]
+pub struct OAuthConfig {
+    /// Where users log in.
+    pub provider: Provider,
+    /// Public base URL, and issuer of the MCP tokens byte for byte.
+    pub url: GivenUrl,
+    /// What tokens may be asked for; at least one.
+    pub resources: Vec<GivenUrl>,
+    /// What clients may ask for; at least one, the first is the default.
+    pub scopes: Vec<String>,
+    /// Lifetimes.
+    pub lifetimes: Lifetimes,
+    /// Dynamic registrations per client address and minute; `None`: no limit.
+    pub registrations_per_minute: Option<u32>,
+    /// Whose `X-Forwarded-For` is believed.
+    pub trusted_hops: TrustedHops,
+    /// The first signs, all verify; at least one.
+    pub signing_keys: Vec<Key256>,
+    /// The first encrypts, all decrypt. Empty only with the embedded store, which makes its own.
+    pub storage_keys: Vec<Key256>,
+    /// Exceptions for tests of client id metadata documents.
+    pub cimd: CimdExceptions,
+}
+
+/// The identity provider upstream.
+#[derive(Clone, Debug)]
+pub struct Provider {
+    /// Byte for byte as in its tokens.
+    pub issuer: GivenUrl,
+    /// Our client there.
+    pub client_id: String,
+    /// Its secret.
+    pub client_secret: Secret,
+    /// The audience asked for.
+    pub audience: Option<String>,
+    /// The scopes asked for.
+    pub scopes: Vec<String>,
+}
+
+/// How long things live.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Lifetimes {
+    /// Access tokens; at most an hour.
+    pub access_token: Duration,
+    /// Refresh tokens; slides with each use.
+    pub refresh_token: Duration,
+    /// A login, whatever is refreshed.
+    pub login: Duration,
+}
+
+/// How many proxies in front are believed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum TrustedHops {
+    /// One if the peer has a loopback or private address, else none.
+    ByPeer,
+    /// So many.
+    Fixed(u8),
+}
+
+/// For tests only.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct CimdExceptions {
+    /// A further CA to trust.
+    pub ca_file: Option<PathBuf>,
+    /// Whether documents may be fetched from loopback.
+    pub allow_loopback: bool,
+}
