@@ -5,8 +5,9 @@ use std::rc::Rc;
 
 use crate::{
     audit::{self, Event, Identified},
+    bounded::Digest,
     claims::{Unverified, VerifiedClaims},
-    config::{Config, IssuerIndex, Resource, ResourceIndex, Route, SessionMode},
+    config::{IssuerIndex, ResourceIndex, SessionMode},
     credential::{self, Credential},
     decision::{Challenge, Decision, HeaderEdits, LocalReply},
     denial::Denial,
@@ -15,11 +16,11 @@ use crate::{
     key_ring::Wanted,
     metadata,
     metric::Metric,
-    path::CanonicalPath,
     permit::{Permit, SessionAccepted, TokenAccepted},
     principal::Principal,
     request_head::RequestHead,
     session_book::Seating,
+    target::{self, Target},
     time::UnixTime,
     token_cache::Known,
 };
@@ -76,17 +77,10 @@ enum Judged {
     WaitsFor(FetchId),
 }
 
-/// What a request is for.
-enum Target {
-    Document(ResourceIndex),
-    Public,
-    Resource(ResourceIndex),
-}
-
 /// Takes a request as far as it goes.
 pub(crate) fn start(gate: &mut Gate, head: RequestHead, now: UnixTime) -> Step {
     let (path, query) = head.path_and_query();
-    let target = match target(&gate.config, &head, path) {
+    let target = match Target::of(&gate.config, &head, path) {
         Ok(target) => target,
         Err(denial) => return Step::Done(deny(gate, &head, None, denial.into())),
     };
@@ -99,7 +93,7 @@ pub(crate) fn start(gate: &mut Gate, head: RequestHead, now: UnixTime) -> Step {
         Target::Resource(index) => index,
     };
     let resource = &gate.config.resources[index.0];
-    if !origin_is_accepted(resource, &head) {
+    if !target::accepts_origin(resource, &head) {
         return Step::Done(deny(gate, &head, Some(index), Denial::OriginNotAllowed.into()));
     }
     if metadata::is_preflight(&head) {
@@ -154,39 +148,6 @@ fn go_on(gate: &mut Gate, request: Protected, patience: Patience, now: UnixTime)
     }
 }
 
-fn target(config: &Config, head: &RequestHead, path: &str) -> Result<Target, Denial> {
-    let path = CanonicalPath::parse(path).map_err(|_| Denial::MalformedRequest)?;
-    let authority = head.text(":authority").unwrap_or_default();
-    if let Some(resource) = metadata::resource_at(config, path.as_str(), authority) {
-        return Ok(Target::Document(resource));
-    }
-    let found = config.routes.find(path, |routes| {
-        let specific = routes.iter().find(|route| match route {
-            Route::Public => false,
-            Route::Resource(_, hosts) => hosts.iter().any(|host| host.matches(authority)),
-        });
-        let general = || {
-            routes.iter().find(|route| match route {
-                Route::Public => true,
-                Route::Resource(_, hosts) => hosts.is_empty(),
-            })
-        };
-        specific.or_else(general)
-    });
-    match found {
-        Some(Route::Public) => Ok(Target::Public),
-        Some(Route::Resource(index, _)) => Ok(Target::Resource(*index)),
-        None => Err(Denial::UnmatchedPath),
-    }
-}
-
-/// An absent Origin is accepted; one that is there has to be in the list, if there is a list.
-fn origin_is_accepted(resource: &Resource, head: &RequestHead) -> bool {
-    let accepted =
-        |origin: &[u8]| resource.origins.iter().any(|accepted| accepted.as_bytes() == origin);
-    resource.origins.is_empty() || head.values("origin").all(accepted)
-}
-
 fn token(head: &RequestHead, query: &str) -> Result<String, Denial> {
     if credential::query_has_token(query) {
         return Err(Denial::MalformedRequest);
@@ -211,7 +172,7 @@ fn judge(
             gate.count(Metric::TokenCacheHit);
             (principal, false)
         }
-        None => match verify(gate, request, patience, now)? {
+        None => match verify(gate, request, digest, patience, now)? {
             Verified::Principal(principal) => (principal, true),
             Verified::WaitsFor(issuer) => {
                 return Ok(Judged::WaitsFor(FetchId::Keys(issuer)));
@@ -281,6 +242,7 @@ enum Verified {
 fn verify(
     gate: &mut Gate,
     request: &Protected,
+    digest: Digest,
     patience: Patience,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
@@ -291,7 +253,6 @@ fn verify(
     let index = accepted_issuer(gate, request.resource, jwt.issuer()?)?;
     let issuer = &gate.config.issuers[index.0];
     let ring = &gate.rings[index.0];
-    let digest = gate.digest_key.digest(request.token.as_bytes());
     match VerifiedClaims::verify(&request.token, jwt, (index, issuer), ring, &*gate.verifier) {
         Ok((claims, key)) => {
             let principal = Principal::new(&claims, &gate.config)

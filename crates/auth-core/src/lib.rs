@@ -40,6 +40,7 @@ mod session_book;
 pub mod session_id;
 mod sidecar;
 pub mod signature;
+mod target;
 pub mod time;
 mod token_cache;
 pub mod user_id;
