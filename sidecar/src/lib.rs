@@ -1,11 +1,15 @@
 //! `mcp-auth`: sessions, revocations and the OAuth authorization server beside the filter.
 
+pub mod cli;
 pub mod clock;
+pub mod commands;
 pub mod config;
 pub mod error;
 pub mod page;
 pub mod routes;
 pub mod secret;
+pub mod serve;
 pub mod sessions;
 pub mod store;
+pub mod telemetry;
 pub mod text;

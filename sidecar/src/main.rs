@@ -1,2 +1,106 @@
-//! The binary `mcp-auth`.
-fn main() {}
+//! The binary `mcp-auth`: reads the command line, and turns outcomes into exit codes.
+
+use std::{env, process::ExitCode};
+
+use anyhow::Context;
+use clap::Parser;
+use mcp_auth::{
+    cli::{Cli, Command, ConfigCommand},
+    commands,
+    config::{
+        Config, Refused,
+        raw::{Flags, RawConfig},
+    },
+    serve,
+    telemetry::{self, LogFormat},
+};
+use tokio::signal::unix::{SignalKind, signal};
+
+/// Wrong usage, and a variable that is missing, bad or contradictory.
+const USAGE: u8 = 2;
+
+fn main() -> ExitCode {
+    match run(Cli::parse().command) {
+        Ok(code) => code,
+        Err(failure) => {
+            eprintln!("mcp-auth: {failure:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(command: Command) -> anyhow::Result<ExitCode> {
+    match command {
+        Command::Serve(flags) => match configured(*flags) {
+            Ok(config) => serve(&config).map(|()| ExitCode::SUCCESS),
+            Err(why) => Ok(refused(&why)),
+        },
+        Command::Config(ConfigCommand::Check(flags)) => match configured(*flags) {
+            Ok(config) => {
+                print!("{}", commands::config_check::describe(&config));
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(why) => Ok(refused(&why)),
+        },
+        Command::Sessions(args) => match RawConfig::collect(Flags::default(), token_only) {
+            Ok(raw) => {
+                runtime()?.block_on(commands::sessions::run(&args, raw.token()))?;
+                Ok(ExitCode::SUCCESS)
+            }
+            Err(why) => Ok(refused(&why.to_string())),
+        },
+    }
+}
+
+fn serve(config: &Config) -> anyhow::Result<()> {
+    let format = env::var("MCP_AUTH_LOG_FORMAT").ok();
+    let format = LogFormat::parse(format.as_deref()).unwrap_or(LogFormat::Text);
+    telemetry::log(format, env::var("RUST_LOG").ok().as_deref());
+    let metrics = telemetry::count().context("metrics")?;
+    runtime()?.block_on(async {
+        let stop = stop_signal().context("signals")?;
+        Ok(serve::serve(config, metrics, stop).await?)
+    })
+}
+
+fn configured(flags: Flags) -> Result<Config, String> {
+    let told = |why: Refused| why.to_string();
+    let raw = RawConfig::collect(flags, variable).map_err(told)?;
+    let config = Config::build(&raw).map_err(told)?;
+    let format = env::var("MCP_AUTH_LOG_FORMAT").ok();
+    if LogFormat::parse(format.as_deref()).is_none() {
+        return Err("MCP_AUTH_LOG_FORMAT must be text or json".to_owned());
+    }
+    match serve::unsupported(&config) {
+        Some(why) => Err(why.to_owned()),
+        None => Ok(config),
+    }
+}
+
+fn refused(why: &str) -> ExitCode {
+    eprintln!("mcp-auth: {why}");
+    ExitCode::from(USAGE)
+}
+
+/// What is no text becomes replacement characters, which no secret and no path is made of.
+fn variable(name: &str) -> Option<String> {
+    env::var_os(name).map(|value| value.to_string_lossy().into_owned())
+}
+
+fn token_only(name: &str) -> Option<String> {
+    name.starts_with("MCP_AUTH_TOKEN").then(|| variable(name)).flatten()
+}
+
+fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
+    tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")
+}
+
+fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+    let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
+    Ok(async move {
+        tokio::select! {
+            _ = term.recv() => {}
+            _ = int.recv() => {}
+        }
+    })
+}

@@ -279,7 +279,7 @@ fn time(raw: &RawConfig, name: &'static str, default_secs: u64) -> Result<Durati
     duration(text).map_err(|why| Refused::new(name, &why))
 }
 
-fn number<N: FromStr + PartialOrd + std::fmt::Display>(
+fn number<N: Copy + FromStr + PartialOrd + std::fmt::Display>(
     raw: &RawConfig,
     name: &'static str,
     default: N,

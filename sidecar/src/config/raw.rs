@@ -146,6 +146,11 @@ impl RawConfig {
         Ok(Self { texts: flags.texts(), secrets })
     }
 
+    /// The token of the internal API.
+    pub fn token(&self) -> Option<&Secret> {
+        self.secret("MCP_AUTH_TOKEN")
+    }
+
     pub(super) fn text(&self, name: &'static str) -> Option<&str> {
         self.texts.get(name).map(String::as_str)
     }

@@ -3,7 +3,7 @@
 use auth_core::{session::SessionReport, session_id::SessionId};
 
 /// The longest identifier of a user or client, in bytes. A client id may be a URL.
-pub const MAX_IDENTIFIER: usize = 2048;
+const MAX_IDENTIFIER: usize = 2048;
 
 /// Why a report cannot be recorded, whatever is recorded already.
 #[derive(Debug, PartialEq, Eq, thiserror::Error)]

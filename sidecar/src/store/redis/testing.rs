@@ -1,7 +1,7 @@
 //! A real Redis of the test binary's own, on a free port, gone when the binary ends.
 
 use std::{
-    net::TcpListener,
+    net::{TcpListener, TcpStream},
     process::{Child, Command, Stdio},
     sync::{
         LazyLock,
@@ -43,9 +43,10 @@ impl Server {
             .stdin(Stdio::piped())
             .spawn()
             .expect("sh starts");
+        let server = Self { port, _shell: shell };
         for _ in 0..200 {
-            if std::net::TcpStream::connect(("127.0.0.1", port)).is_ok() {
-                return Self { port, _shell: shell };
+            if TcpStream::connect(("127.0.0.1", port)).is_ok() {
+                return server;
             }
             thread::sleep(Duration::from_millis(25));
         }

@@ -1,0 +1,4 @@
+//! What operators do from a terminal.
+
+pub mod config_check;
+pub mod sessions;

@@ -1,0 +1,228 @@
+//! `mcp-auth sessions`: the internal API for people.
+
+use std::time::Duration;
+
+use auth_core::{
+    session::{KnownSession, Session},
+    time::UnixTime,
+};
+use comfy_table::{Table, presets::NOTHING};
+use reqwest::{Client, Method, Response, Url, redirect::Policy};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
+
+use crate::{
+    cli::{HolderArgs, RevokeArgs, SessionsArgs, SessionsCommand},
+    clock::Clock,
+    secret::Secret,
+    text::{ago, date, plain},
+};
+
+/// Revoking a client with very many sessions takes longest.
+const WITHIN: Duration = Duration::from_secs(40);
+
+/// Why a command was not done.
+#[derive(Debug, thiserror::Error)]
+pub enum NotDone {
+    /// The address.
+    #[error("MCP_AUTH_INTERNAL_URL is not an http: or https: URL")]
+    Address,
+    /// Nobody answers there.
+    #[error("the internal API at {0} does not answer: {1}")]
+    Unreachable(String, String),
+    /// It refuses.
+    #[error("{0}")]
+    Refused(String),
+    /// It answers something else than it should.
+    #[error("the internal API answered what mcp-auth does not: {0}")]
+    Unreadable(String),
+}
+
+/// Does what the command line says.
+///
+/// # Errors
+/// [`NotDone`], in a sentence for the operator.
+pub async fn run(args: &SessionsArgs, token: Option<&Secret>) -> Result<(), NotDone> {
+    let api = Api::new(&args.internal_url, token)?;
+    match &args.command {
+        SessionsCommand::List { holder, json } => list(&api, holder, *json).await,
+        SessionsCommand::Show { session, json } => show(&api, session, *json).await,
+        SessionsCommand::Revoke(args) => revoke(&api, args).await,
+    }
+}
+
+async fn list(api: &Api<'_>, holder: &HolderArgs, json: bool) -> Result<(), NotDone> {
+    #[derive(Deserialize)]
+    struct Page {
+        sessions: Vec<Session>,
+        next_cursor: Option<String>,
+    }
+    let mut query = holder_query(holder.user.as_ref(), holder.client.as_ref());
+    query.push(("limit", "1000"));
+    let (mut sessions, mut cursor) = (Vec::new(), None::<String>);
+    loop {
+        let mut query = query.clone();
+        query.extend(cursor.as_deref().map(|cursor| ("cursor", cursor)));
+        let page: Page = api.json(Method::GET, &["v1", "sessions"], &query).await?;
+        sessions.extend(page.sessions);
+        cursor = page.next_cursor;
+        if cursor.is_none() {
+            break;
+        }
+    }
+    if json {
+        print_json(&sessions);
+    } else {
+        println!("{}", table(&sessions, Clock::system().now()));
+    }
+    Ok(())
+}
+
+async fn show(api: &Api<'_>, id: &str, json: bool) -> Result<(), NotDone> {
+    let known: KnownSession = api.json(Method::GET, &["v1", "sessions", id], &[]).await?;
+    match &known {
+        _ if json => print_json(&known),
+        KnownSession::Recorded(session) => print_rows(&rows(session)),
+        KnownSession::RevokedUnseen { session_id, revoked_at } => print_rows(&[
+            ("session", session_id.to_string()),
+            ("revoked", format!("{}, before it was seen", date(*revoked_at))),
+        ]),
+    }
+    Ok(())
+}
+
+async fn revoke(api: &Api<'_>, args: &RevokeArgs) -> Result<(), NotDone> {
+    #[derive(Deserialize)]
+    struct Revoked {
+        revoked: u64,
+    }
+    if let Some(id) = &args.session {
+        api.send(Method::DELETE, &["v1", "sessions", id], &[]).await?;
+        println!("revoked session {}", plain(id));
+        return Ok(());
+    }
+    let query = holder_query(args.user.as_ref(), args.client.as_ref());
+    let Revoked { revoked } = api.json(Method::DELETE, &["v1", "sessions"], &query).await?;
+    let whose = query.iter().map(|(_, id)| plain(id)).collect::<String>();
+    println!("revoked {revoked} sessions of {whose}, and every token issued so far");
+    Ok(())
+}
+
+struct Api<'t> {
+    client: Client,
+    url: Url,
+    token: Option<&'t Secret>,
+}
+
+impl<'t> Api<'t> {
+    fn new(url: &str, token: Option<&'t Secret>) -> Result<Self, NotDone> {
+        let url = Url::parse(url).map_err(|_| NotDone::Address)?;
+        if !matches!(url.scheme(), "http" | "https") {
+            return Err(NotDone::Address);
+        }
+        // The token goes where the operator said, and nowhere else.
+        let client = Client::builder().timeout(WITHIN).redirect(Policy::none()).no_proxy().build();
+        let client =
+            client.map_err(|why| NotDone::Unreachable(url.to_string(), why.to_string()))?;
+        Ok(Self { client, url, token })
+    }
+
+    async fn json<T: DeserializeOwned>(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<T, NotDone> {
+        let response = self.send(method, path, query).await?;
+        response.json().await.map_err(|why| NotDone::Unreadable(why.to_string()))
+    }
+
+    async fn send(
+        &self,
+        method: Method,
+        path: &[&str],
+        query: &[(&str, &str)],
+    ) -> Result<Response, NotDone> {
+        #[derive(Deserialize)]
+        struct Failure {
+            error_description: String,
+        }
+        let mut url = self.url.clone();
+        url.path_segments_mut().map_err(|()| NotDone::Address)?.pop_if_empty().extend(path);
+        let mut request = self.client.request(method, url).query(query);
+        if let Some(token) = self.token {
+            request = request.bearer_auth(token.expose());
+        }
+        let response = request.send().await.map_err(|why| {
+            NotDone::Unreachable(self.url.to_string(), root_cause(&why.without_url()))
+        })?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let told = response.json::<Failure>().await.map(|it| plain(&it.error_description));
+        Err(NotDone::Refused(told.unwrap_or_else(|_| format!("status {status}"))))
+    }
+}
+
+fn holder_query<'a>(
+    user: Option<&'a String>,
+    client: Option<&'a String>,
+) -> Vec<(&'static str, &'a str)> {
+    let user = user.map(|id| ("user_id", id.as_str()));
+    user.into_iter().chain(client.map(|id| ("client_id", id.as_str()))).collect()
+}
+
+fn table(sessions: &[Session], now: UnixTime) -> Table {
+    let mut table = Table::new();
+    table.load_style(NOTHING);
+    table.set_header(["SESSION", "USER", "CLIENT", "LAST SEEN", "ENDS", "STATE"]);
+    for session in sessions {
+        table.add_row([
+            session.session_id.to_string(),
+            plain(&session.user_id),
+            session.client_id.as_deref().map_or("–".to_owned(), plain),
+            ago(session.last_seen_at, now),
+            date(session.expires_at),
+            session
+                .revoked_at
+                .map_or("active".to_owned(), |at| format!("revoked {}", ago(at, now))),
+        ]);
+    }
+    table
+}
+
+fn rows(session: &Session) -> Vec<(&'static str, String)> {
+    let optional = |text: &Option<String>| text.as_deref().map_or("–".to_owned(), plain);
+    vec![
+        ("session", session.session_id.to_string()),
+        ("user", plain(&session.user_id)),
+        ("name", optional(&session.username)),
+        ("issuer", plain(&session.issuer)),
+        ("token issuer", optional(&session.token_issuer)),
+        ("subject", optional(&session.subject)),
+        ("client", optional(&session.client_id)),
+        ("scopes", plain(&session.scopes.join(" "))),
+        ("since", date(session.created_at)),
+        ("last seen", date(session.last_seen_at)),
+        ("ends", date(session.expires_at)),
+        ("revoked", session.revoked_at.map_or("no".to_owned(), date)),
+    ]
+}
+
+fn print_rows(rows: &[(&str, String)]) {
+    for (name, value) in rows {
+        println!("{name:<13} {value}");
+    }
+}
+
+fn print_json(value: &impl Serialize) {
+    println!("{}", serde_json::to_string_pretty(value).expect("text and numbers become JSON"));
+}
+
+fn root_cause(failure: &reqwest::Error) -> String {
+    let mut cause: &dyn std::error::Error = failure;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
+}

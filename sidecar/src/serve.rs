@@ -1,0 +1,145 @@
+//! `mcp-auth serve`: opens the store, listens, sweeps, and drains when told to stop.
+
+use std::{net::SocketAddr, sync::Arc, time::Duration};
+
+use axum::serve::ListenerExt;
+use metrics_exporter_prometheus::PrometheusHandle;
+use tokio::{net::TcpListener, sync::watch, time::timeout};
+
+use crate::{
+    clock::Clock,
+    config::{Config, StoreConfig},
+    page,
+    routes::{self, Internal},
+    sessions::Sessions,
+    store::{Store, embedded::EmbeddedStore, redis::RedisStore},
+};
+
+/// How often what has expired is removed.
+const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// How long requests under way may take once the process is told to stop.
+const DRAIN: Duration = Duration::from_secs(10);
+
+/// Why it does not run.
+#[derive(Debug, thiserror::Error)]
+pub enum NotServed {
+    /// The embedded store.
+    #[error("MCP_AUTH_DATA {folder}: {why}")]
+    Store {
+        /// Where it should be.
+        folder: String,
+        /// What is wrong.
+        why: crate::store::embedded::OpenFailure,
+    },
+    /// A listener.
+    #[error("{variable} {address}: {why}")]
+    Listen {
+        /// Which one.
+        variable: &'static str,
+        /// Its address.
+        address: SocketAddr,
+        /// What is wrong.
+        why: std::io::Error,
+    },
+    /// Serving ended by itself.
+    #[error("the internal listener failed: {0}")]
+    Ended(#[from] std::io::Error),
+}
+
+/// Why a configuration that is valid is not served.
+pub fn unsupported(config: &Config) -> Option<&'static str> {
+    config
+        .oauth
+        .as_ref()
+        .map(|_| "AUTH0_DOMAIN or OIDC_ISSUER: the OAuth part is not supported yet")
+}
+
+/// Serves until `stop` resolves, then drains.
+///
+/// # Errors
+/// [`NotServed`] names the variable that has to change.
+pub async fn serve(
+    config: &Config,
+    metrics: PrometheusHandle,
+    stop: impl Future<Output = ()> + Send + 'static,
+) -> Result<(), NotServed> {
+    let listener = listen("MCP_AUTH_INTERNAL_LISTEN", config.internal_listen).await?;
+    let clock = Clock::system();
+    let store = open(&config.store, clock.clone())?;
+    let internal = Internal {
+        sessions: Sessions::new(Arc::clone(&store), config.revocation_ttl),
+        store: Arc::clone(&store),
+        page: page::Keys::new(config.token.as_ref(), clock),
+        token: config.token.clone(),
+        metrics: metrics.clone(),
+    };
+    let sweeper = tokio::spawn(sweep(store, metrics));
+    let address = listener.local_addr()?;
+    tracing::info!(%address, store = ?config.store, "the internal listener is open");
+    if config.token.is_none() {
+        tracing::warn!(
+            "MCP_AUTH_TOKEN is unset: whoever reaches this machine's loopback may revoke"
+        );
+    }
+
+    let (stopping, mut stopped) = watch::channel(false);
+    let draining = async move {
+        stop.await;
+        tracing::info!("stopping: requests under way are finished");
+        // Nobody listens only if serving has ended already.
+        let _ = stopping.send(true);
+    };
+    // An answer is one small packet, which is not to wait for another.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let server = axum::serve(listener, routes::router(internal)).with_graceful_shutdown(draining);
+    let server = server.into_future();
+    tokio::pin!(server);
+    let ended = tokio::select! {
+        ended = &mut server => ended,
+        _ = stopped.wait_for(|stopping| *stopping) => {
+            timeout(DRAIN, server).await.unwrap_or_else(|_| {
+                tracing::warn!("some requests were not finished in time");
+                Ok(())
+            })
+        }
+    };
+    sweeper.abort();
+    Ok(ended?)
+}
+
+async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpListener, NotServed> {
+    let refused = |why| NotServed::Listen { variable, address, why };
+    TcpListener::bind(address).await.map_err(refused)
+}
+
+fn open(config: &StoreConfig, clock: Clock) -> Result<Arc<dyn Store>, NotServed> {
+    match config {
+        StoreConfig::Redis(address) => Ok(Arc::new(RedisStore::new(address.clone()))),
+        StoreConfig::Embedded(folder) => match EmbeddedStore::open(folder, clock) {
+            Ok(store) => Ok(Arc::new(store)),
+            Err(why) => Err(NotServed::Store { folder: folder.display().to_string(), why }),
+        },
+    }
+}
+
+/// Removes what has expired, and says when the store goes away and comes back.
+async fn sweep(store: Arc<dyn Store>, metrics: PrometheusHandle) {
+    let mut was_up = true;
+    loop {
+        let swept = store.sweep().await;
+        metrics::gauge!("mcp_auth_store_up").set(if swept.is_ok() { 1.0 } else { 0.0 });
+        match &swept {
+            Ok(count) => metrics::counter!("mcp_auth_swept_total").increment(*count as u64),
+            Err(cause) if was_up => tracing::error!(%cause, "the store is away"),
+            Err(_) => {}
+        }
+        if swept.is_ok() && !was_up {
+            tracing::info!("the store is back");
+        }
+        was_up = swept.is_ok();
+        metrics.run_upkeep();
+        // Replicas that started together do not stay together.
+        let jitter = Duration::from_millis(rand::random::<u64>() % 2000);
+        tokio::time::sleep(SWEEP_EVERY + jitter).await;
+    }
+}
