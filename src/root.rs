@@ -62,6 +62,8 @@ impl Root {
     }
 
     fn make(&mut self, fetch: &Fetch) {
+        // The gate asks again for what the host lost; a late answer to the lost call is no answer.
+        self.under_way.retain(|_, id| *id != fetch.id);
         match host::dispatch(fetch) {
             Ok(token) => drop(self.under_way.insert(token, fetch.id.clone())),
             Err(outcome) => self.finish(&fetch.id, outcome),

@@ -15,7 +15,7 @@ use crate::{
 };
 
 /// Dates past this are not dates: 2⁵³ seconds.
-const LATEST_DATE: f64 = 9_007_199_254_740_992.0;
+const LATEST_DATE: u64 = 1 << 53;
 
 /// The claims of a token, made only by checking its signature.
 #[derive(Debug)]
@@ -94,8 +94,11 @@ impl VerifiedClaims {
             Some(Value::Number(number)) => number,
             Some(_) => return Err(Denial::MalformedToken),
         };
-        match number.as_f64() {
-            Some(date) if (0.0..=LATEST_DATE).contains(&date) => Ok(Some(date as u64)),
+        match (number.as_u64(), number.as_f64()) {
+            (Some(date), _) if date <= LATEST_DATE => Ok(Some(date)),
+            (None, Some(date)) if (0.0..=LATEST_DATE as f64).contains(&date) => {
+                Ok(Some(date as u64))
+            }
             _ => Err(Denial::MalformedToken),
         }
     }

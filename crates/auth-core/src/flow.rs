@@ -285,7 +285,7 @@ fn no_key(
     let ring = &mut gate.rings[issuer.0];
     let wanted = match patience {
         Patience { keys: false, .. } => ring.want(now),
-        Patience { keys: true, .. } => Wanted::NotBefore(now),
+        Patience { keys: true, .. } => Wanted::NotBefore(ring.next_fetch()),
     };
     match wanted {
         Wanted::Wait => Ok(Verified::WaitsFor(issuer)),

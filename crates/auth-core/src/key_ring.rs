@@ -120,6 +120,11 @@ impl KeyRing {
         self.keys.contains(key)
     }
 
+    /// When the next background fetch is to be made.
+    pub(crate) fn next_fetch(&self) -> UnixTime {
+        self.fetching.as_ref().map_or(UnixTime::default(), |fetching| fetching.next)
+    }
+
     /// How long one fetch may take.
     pub(crate) fn timeout(&self) -> Duration {
         self.fetching.as_ref().map_or(Duration::ZERO, |fetching| fetching.jwks.timeout)
