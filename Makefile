@@ -12,13 +12,13 @@ DEMO = $(TARGET_DIR)/release/mcp-demo
 DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envoy/demo.yaml --state-dir .run
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup build wasm dist demo up down test test-unit test-blackbox lint fmt deny clean
-.PHONY: setup-wasm setup-envoy setup-tests demo-binary
+.PHONY: help setup build wasm dist demo up down test test-unit test-wasm test-blackbox lint fmt deny clean
+.PHONY: setup-wasm setup-wasm-tests setup-envoy setup-tests demo-binary
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
-setup: setup-wasm setup-envoy setup-tests ## Install what the other targets need (they do so by themselves)
+setup: setup-wasm setup-wasm-tests setup-envoy setup-tests ## Install what the other targets need (they do so by themselves)
 
 build: ## Build every native crate, for development
 	cargo build --workspace
@@ -43,10 +43,14 @@ up: setup-envoy dist demo-binary ## Start the demo's stack and leave it running 
 down: setup-envoy demo-binary ## Stop what `make up` started
 	@$(DEMO) down $(DEMO_ARGS)
 
-test: test-unit test-blackbox ## Run every test
+test: test-unit test-wasm test-blackbox ## Run every test
 
 test-unit: ## Test the core, the filter and the programs natively
 	cargo test --workspace
+
+test-wasm: setup-wasm-tests ## Test the core as WebAssembly, in Node
+	CARGO_TARGET_WASM32_UNKNOWN_UNKNOWN_RUNNER=$(CURDIR)/.tools/bin/wasm-bindgen-test-runner \
+		cargo test -p auth-core --target wasm32-unknown-unknown --test wasm
 
 test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real Envoy (PYTEST_ARGS="-k name")
 	ENVOY="$$(scripts/setup-envoy.sh)" .venv/bin/pytest -c tests/pytest.ini tests/blackbox $(PYTEST_ARGS)
@@ -71,6 +75,10 @@ clean: ## Remove what was built, installed or started in this folder
 
 setup-wasm:
 	@scripts/setup-wasm-target.sh
+
+setup-wasm-tests:
+	@scripts/setup-wasm-target.sh wasm32-unknown-unknown
+	@scripts/setup-wasm-tests.sh
 
 setup-envoy:
 	@scripts/setup-envoy.sh >/dev/null
