@@ -1,5 +1,7 @@
 //! What the process says about itself: log lines on standard error, and metrics.
 
+use std::io::IsTerminal;
+
 use metrics_exporter_prometheus::{BuildError, Matcher, PrometheusBuilder, PrometheusHandle};
 use tracing_subscriber::EnvFilter;
 
@@ -29,7 +31,10 @@ impl LogFormat {
 /// Begins to log; `filter` as `RUST_LOG` has it. Called once.
 pub fn log(format: LogFormat, filter: Option<&str>) {
     let filter = EnvFilter::new(filter.filter(|it| !it.is_empty()).unwrap_or("info"));
-    let lines = tracing_subscriber::fmt().with_env_filter(filter).with_writer(std::io::stderr);
+    let lines = tracing_subscriber::fmt()
+        .with_env_filter(filter)
+        .with_writer(std::io::stderr)
+        .with_ansi(std::io::stderr().is_terminal());
     match format {
         LogFormat::Text => lines.init(),
         LogFormat::Json => lines.json().flatten_event(true).init(),
