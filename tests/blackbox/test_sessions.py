@@ -9,7 +9,17 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.gateway import config, eventually, issuer
-from harness.sidecar import BOTH, CLUSTER, HANG, USER_ID, WORKERS, FakeSidecar, Login, Stand
+from harness.sidecar import (
+    BOTH,
+    CLUSTER,
+    HANG,
+    USER_ID,
+    WORKERS,
+    FakeSidecar,
+    Login,
+    RealSidecar,
+    Stand,
+)
 from harness.tokens import ISSUER, tampered, token
 
 MAIN = 1  # Envoy's main thread has a VM too, and reads the feed
@@ -318,6 +328,22 @@ def names_client(_):
     return {"client_id": "client-1", "issued_before": int(time.time())}
 
 
+def time_to_refuse(stand, login, revoke) -> float:
+    """Revokes under load; the seconds until the last request that was still let in was sent."""
+    began = time.monotonic()
+    revoke()
+
+    def poll(_) -> float:
+        latest = began
+        while (now := time.monotonic()) < began + 2.5:
+            if stand.gateway.send(token=login.token).status == 200:
+                latest = now
+        return latest
+
+    with ThreadPoolExecutor(8) as pool:
+        return max(pool.map(poll, range(8))) - began
+
+
 @pytest.mark.parametrize("names", [names_session, names_user, names_client])
 def test_a_revocation_bites_in_both_workers_within_a_second(start, names):
     stand = Stand(start, revocations="1s", cache="10m")
@@ -325,21 +351,8 @@ def test_a_revocation_bites_in_both_workers_within_a_second(start, names):
     stand.assert_allowed(login, bystander)
     lookups = stand.sidecar.lookups()
 
-    began = time.monotonic()
-    stand.sidecar.revoke(**names(login))
-    last = began
-    with ThreadPoolExecutor(8) as pool:
-
-        def poll(_):
-            latest = began
-            while (now := time.monotonic()) < began + 2.5:
-                if stand.gateway.send(token=login.token).status == 200:
-                    latest = now
-            return latest
-
-        last = max(pool.map(poll, range(8)))
-    print(f"last let in {last - began:.3f} s after the revocation")
-    assert last - began <= 1.25 + SOON
+    took = time_to_refuse(stand, login, lambda: stand.sidecar.revoke(**names(login)))
+    assert took <= 1.25 + SOON
     stand.assert_denied("session_revoked", login)
     assert stand.sidecar.lookups() == lookups, "both were known: nothing was to be looked up"
     if names is not names_user:
@@ -552,3 +565,66 @@ def test_a_lost_feed_is_none_of_the_tokens_without_sessions(start):
     gateway.assert_denied("sessions_unavailable", token=Login().token)
     gateway.forwarded(token=Login(iss=other).token)
     gateway.forwarded("/healthz", token=Login().token)
+
+
+# --- the real sidecar
+
+
+@pytest.fixture(params=["embedded", "redis"])
+def real(request, tmp_path):
+    sidecar = RealSidecar(tmp_path, request.param)
+    yield sidecar
+    sidecar.close()
+
+
+def stand_with(start, sidecar, mode="required", **sessions):
+    return Stand(start, mode, sidecar, token=RealSidecar.TOKEN, cache="10m", **sessions)
+
+
+def test_the_real_sidecar_takes_what_the_filter_reports(start, real):
+    stand = stand_with(start, real, "observe")
+    login = Login()
+    stand.assert_allowed(login)
+    path = f"/v1/sessions/{login.session_id}"
+    eventually(lambda: real.call("GET", path).status_code == 200)
+    session = real.call("GET", path).json()
+    assert (session["user_id"], session["client_id"]) == (USER_ID, "client-1")
+    assert session["scopes"] == ["mcp:read"]
+    assert stand.gateway.envoy.stats()["session.failed"] == 0
+
+
+def by_session(login):
+    return f"/v1/sessions/{login.session_id}"
+
+
+def by_user(_):
+    return f"/v1/sessions?user_id={USER_ID}"
+
+
+def by_client(_):
+    return "/v1/sessions?client_id=client-1"
+
+
+@pytest.mark.parametrize("by", [by_session, by_user, by_client])
+def test_an_operators_revocation_bites_in_both_workers_within_a_second(start, real, by):
+    stand = stand_with(start, real, revocations="1s")
+    login = stand.login()
+    stand.assert_allowed(login)
+    took = time_to_refuse(stand, login, lambda: real.call("DELETE", by(login)).raise_for_status())
+    assert took <= 1.25 + SOON
+    stand.assert_denied("session_revoked", login)
+
+
+def test_a_restart_of_the_real_sidecar_loses_no_revocation(start, real):
+    stand = stand_with(start, real, revocations="250ms")
+    before, after, other = (stand.login(claims={"azp": "client-2"}) for _ in range(3))
+    stand.assert_allowed(before, after, other)
+    real.call("DELETE", by_session(before)).raise_for_status()
+    stand.eventually(401, before)
+    real.kill()
+    stand.assert_allowed(other)
+    real.open()
+    real.call("DELETE", by_session(after)).raise_for_status()
+    stand.eventually(401, after)
+    stand.assert_denied("session_revoked", before)
+    stand.assert_allowed(other)
