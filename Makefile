@@ -26,7 +26,7 @@ build: ## Build every native crate, for development
 wasm: setup-wasm ## Build the filter into dist/mcp_auth_filter.wasm
 	cargo build --profile wasm --target wasm32-wasip1 -p mcp-auth-filter
 	@mkdir -p dist
-	@scripts/check-wasm-imports.py --any-size $(WASM_BUILT) >/dev/null
+	@scripts/check-wasm-imports.py --any-size $(WASM_BUILT)
 	@cp $(WASM_BUILT) dist/
 	@echo "dist/mcp_auth_filter.wasm: $$(( $$(stat -c %s dist/mcp_auth_filter.wasm) / 1024 )) KiB"
 
