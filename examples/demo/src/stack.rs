@@ -1,4 +1,4 @@
-//! The stack on this machine: identity provider, MCP server, Envoy with the filter.
+//! The stack on this machine: identity provider, MCP server, sidecar, Envoy with the filter.
 //!
 //! A further program joins by a line in [`Stack::start`] and a port in [`crate::ports`].
 
@@ -17,6 +17,8 @@ use crate::state::{State, Unusable};
 pub(crate) const ISSUER: &str = "http://127.0.0.1:9000/";
 /// The MCP server as its clients know it: the gateway's address, and the tokens' audience.
 pub(crate) const RESOURCE: &str = "http://127.0.0.1:10000/mcp";
+/// The internal API of the sidecar, for the filter and operators.
+pub(crate) const SIDECAR: &str = "http://127.0.0.1:8082";
 /// Envoy's admin page.
 pub(crate) const ADMIN: &str = "http://127.0.0.1:9901";
 /// Answered by the filter itself, so only once it has loaded.
@@ -64,13 +66,21 @@ impl Stack {
         let mut stack = Self { processes: Vec::new(), logs: logs.clone() };
         let http = reqwest::Client::new();
         // The filter fetches keys as soon as it runs, so the provider comes first.
-        stack.add("dev-idp", &mut dev_idp(&options.dist), "run `make dist`")?;
-        stack.add("mcp-server", &mut mcp_server(&options.dist), "run `make dist`")?;
-        stack.ready(&http, 0, "http://127.0.0.1:9000/healthz").await?;
-        stack.ready(&http, 1, "http://127.0.0.1:9100/healthz").await?;
-        stack.add("envoy", &mut envoy(options), "run `scripts/setup-envoy.sh`, or give --envoy")?;
-        stack.ready(&http, 2, "http://127.0.0.1:9901/ready").await?;
-        stack.ready(&http, 2, FILTER_READY).await?;
+        let idp = stack.add("dev-idp", &mut dev_idp(&options.dist), "run `make dist`")?;
+        let server = stack.add("mcp-server", &mut mcp_server(&options.dist), "run `make dist`")?;
+        let redis_is_here = Command::new("redis-server").arg("--version").output().is_ok();
+        if redis_is_here {
+            stack.add("redis", &mut redis(), "install redis-server")?;
+        }
+        let mut sidecar = sidecar(options, redis_is_here);
+        let sidecar = stack.add("mcp-auth", &mut sidecar, "run `make dist`")?;
+        stack.ready(&http, idp, "http://127.0.0.1:9000/healthz").await?;
+        stack.ready(&http, server, "http://127.0.0.1:9100/healthz").await?;
+        stack.ready(&http, sidecar, "http://127.0.0.1:8082/readyz").await?;
+        let remedy = "run `scripts/setup-envoy.sh`, or give --envoy";
+        let envoy = stack.add("envoy", &mut envoy(options), remedy)?;
+        stack.ready(&http, envoy, "http://127.0.0.1:9901/ready").await?;
+        stack.ready(&http, envoy, FILTER_READY).await?;
         Ok(stack)
     }
 
@@ -102,10 +112,10 @@ impl Stack {
         name: &'static str,
         command: &mut Command,
         remedy: &'static str,
-    ) -> Result<(), NotUp> {
+    ) -> Result<usize, NotUp> {
         report::progress(format_args!("starting {name}"));
         self.processes.push(Process::start(name, command, &self.logs, remedy)?);
-        Ok(())
+        Ok(self.processes.len() - 1)
     }
 
     async fn ready(
@@ -150,6 +160,24 @@ fn dev_idp(dist: &Path) -> Command {
 fn mcp_server(dist: &Path) -> Command {
     let mut command = Command::new(dist.join("mcp-server"));
     command.args(["--listen", "127.0.0.1:9100", "--behind-gateway"]);
+    command
+}
+
+/// Keeps nothing on disk: the demo begins anew each time.
+fn redis() -> Command {
+    let mut command = Command::new("redis-server");
+    command.args(["--port", "6390", "--bind", "127.0.0.1", "--save", "", "--appendonly", "no"]);
+    command
+}
+
+/// Over Redis where it is installed, else over its embedded store.
+fn sidecar(options: &Options, redis_is_here: bool) -> Command {
+    let mut command = Command::new(options.dist.join("mcp-auth"));
+    command.arg("serve");
+    match redis_is_here {
+        true => command.env("REDIS_URL", "redis://127.0.0.1:6390"),
+        false => command.env("MCP_AUTH_DATA", options.state_dir.join("mcp-auth-data")),
+    };
     command
 }
 

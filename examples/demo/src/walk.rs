@@ -12,6 +12,7 @@ use crate::stack::Stack;
 
 mod gateway;
 mod mcp;
+mod sessions;
 mod tokens;
 
 /// What a step that went well has to say, and what later steps need of it.
@@ -60,7 +61,8 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
 }
 
 async fn chapters(walk: &mut Walk) -> Result<(), Stopped> {
-    tokens::chapter(walk).await
+    tokens::chapter(walk).await?;
+    sessions::chapter(walk).await
 }
 
 impl Walk {

@@ -24,9 +24,9 @@ const ALICE: &str = "alice@example.com";
 const COOLDOWN: Duration = Duration::from_secs(15);
 
 /// A user with a token, and the id that follows from its claims.
-struct User {
-    token: AccessToken,
-    id: String,
+pub(super) struct User {
+    pub(super) token: AccessToken,
+    pub(super) id: String,
 }
 
 /// Takes the chapter.
@@ -106,7 +106,7 @@ async fn log_in(issuer: &str) -> Result<Told<User>, Failure> {
     Ok(Told { text, found: user })
 }
 
-async fn alice_at(issuer: &str) -> Result<User, Failure> {
+pub(super) async fn alice_at(issuer: &str) -> Result<User, Failure> {
     let provider = Provider::discover(issuer).await.expecting("the provider's metadata")?;
     let token = provider.log_in(ALICE, RESOURCE).await.expecting("a login")?;
     let claims = token.claims().expecting("a JWT")?;
@@ -123,7 +123,7 @@ async fn list_tools(alice: &User) -> Result<Told<()>, Failure> {
     Ok(told(format!("MCP {}: {}", client.version(), tools.join(", "))))
 }
 
-async fn whoami(alice: &User, version: ProtocolVersion) -> Result<Told<()>, Failure> {
+pub(super) async fn whoami(alice: &User, version: ProtocolVersion) -> Result<Told<()>, Failure> {
     let asked = version.to_string();
     let client = McpClient::connect_with(&alice.token, HashMap::new(), version).await;
     let client = client.expecting("a connected MCP client")?;
