@@ -170,10 +170,18 @@ async fn get(sidecar: &Sidecar, id: &str) -> StatusCode {
     client().get(sidecar.session(id)).send().await.unwrap().status()
 }
 
-/// Revokes, and tells where the feed then ends.
+/// Revokes, and tells where the feed then ends. A slot that is still failing over answers 503, after
+/// which a caller tries again.
 async fn revoke_user(sidecar: &Sidecar, user: &str) -> String {
     let url = format!("{}/v1/sessions?user_id={user}", sidecar.url);
-    assert_eq!(client().delete(url).send().await.unwrap().status(), StatusCode::OK);
+    until(async || match client().delete(&url).send().await.unwrap().status() {
+        StatusCode::OK => true,
+        status => {
+            assert_eq!(status, StatusCode::SERVICE_UNAVAILABLE);
+            false
+        }
+    })
+    .await;
     feed(sidecar, "").await["cursor"].as_str().unwrap().to_owned()
 }
 
