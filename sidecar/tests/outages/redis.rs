@@ -122,7 +122,11 @@ async fn a_cluster_fails_over_a_master() {
     })
     .await;
     assert_eq!(listed(&sidecar).await, 60);
-    put(&sidecar, "another-0123456789").await;
+    until(async || {
+        let another = client().put(sidecar.session("another-0123456789")).json(&report("alice"));
+        another.send().await.unwrap().status().is_success()
+    })
+    .await;
     revoke_user(&sidecar, "alice").await;
     let page = feed(&sidecar, &format!("?after={cursor}")).await;
     assert_eq!(page["entries"][0]["user_id"], "alice", "{page}");
