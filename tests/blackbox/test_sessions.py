@@ -213,7 +213,8 @@ def test_a_remembered_session_passes_through_an_outage_until_it_ages_out(start):
 
 def test_a_session_is_reported_once_a_worker_as_the_contract_has_it(observing):
     login = Login(sid=uuid.uuid4().hex)
-    expires_at = int(time.time()) + 3600
+    leeway = 60
+    expires_at = int(time.time()) + 3600 + leeway
     for _ in range(2):
         observing.assert_allowed(login)
     eventually(lambda: observing.sidecar.reports(login.session_id))

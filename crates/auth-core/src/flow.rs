@@ -216,7 +216,7 @@ fn seat(
         return Err(Denial::SessionsUnavailable);
     }
     if issuer.session == SessionMode::Observe {
-        sidecar.book.observe(token.principal(), &issuer.issuer, now);
+        sidecar.book.observe(token.principal(), issuer, now);
         return Ok(Seating::Accepted(SessionAccepted::not_required(token)));
     }
     let id = token.principal().session_id.clone();

@@ -110,11 +110,6 @@ impl Validity {
         }
     }
 
-    /// `exp`.
-    pub(crate) fn expires_at(&self) -> UnixTime {
-        UnixTime::from_secs(self.exp)
-    }
-
     /// When the token stops being accepted.
     pub(crate) fn end(&self, leeway: Duration) -> UnixTime {
         UnixTime::from_secs(self.exp) + leeway

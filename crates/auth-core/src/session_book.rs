@@ -5,7 +5,7 @@ use std::{collections::BTreeMap, time::Duration};
 
 use crate::{
     bounded::{BoundedMap, DigestKey},
-    config::Sessions,
+    config::{Issuer, Sessions},
     denial::Denial,
     key_ring::FetchOutcome,
     permit::{SessionAccepted, TokenAccepted},
@@ -96,7 +96,7 @@ impl SessionBook {
     }
 
     /// Notes the sighting of a session, to be reported soon and then at a bounded rate.
-    pub(crate) fn observe(&mut self, principal: &Principal, token_issuer: &str, now: UnixTime) {
+    pub(crate) fn observe(&mut self, principal: &Principal, token_issuer: &Issuer, now: UnixTime) {
         let digest = self.digest_key.digest(principal.session_id.as_str().as_bytes());
         let reported = self.sightings.get(digest).is_some_and(|next| now < *next);
         if reported || self.reports.len() >= MOST_REPORTS {
@@ -179,16 +179,18 @@ fn verdict(id: &SessionId, outcome: FetchOutcome) -> Result<Verdict, String> {
     }
 }
 
-fn report(principal: &Principal, token_issuer: &str) -> SessionReport {
+/// The session ends when its token is accepted no more, leeway included: a revocation is kept as long
+/// as the session, and must not end before the token does.
+fn report(principal: &Principal, token_issuer: &Issuer) -> SessionReport {
     SessionReport {
         session_id: None,
         user_id: principal.user_id.to_string(),
         username: Some(principal.username.clone()),
         issuer: principal.identity_issuer.clone(),
-        token_issuer: Some(token_issuer.to_owned()),
+        token_issuer: Some(token_issuer.issuer.clone()),
         subject: principal.subject.clone(),
         client_id: principal.client_id.clone(),
         scopes: principal.scopes.clone(),
-        expires_at: principal.validity.expires_at(),
+        expires_at: principal.validity.end(token_issuer.leeway),
     }
 }

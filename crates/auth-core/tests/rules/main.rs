@@ -7,5 +7,6 @@ mod key_ring;
 mod properties;
 mod replies;
 mod requests;
+mod sessions;
 mod support;
 mod token_cache;

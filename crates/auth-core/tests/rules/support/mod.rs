@@ -9,7 +9,7 @@ use auth_core::{
     bounded::DigestKey,
     config::Config,
     decision::{Decision, HeaderEdits, LocalReply},
-    gate::{Fetched, Gate, Outcome, Report, StreamId},
+    gate::{Fetch, FetchId, Fetched, Gate, Outcome, Report, StreamId},
     jwk::VerificationKey,
     key_ring::FetchOutcome,
     metric::Metric,
@@ -185,6 +185,17 @@ impl Bench {
     /// Lets the first issuer's fetch fail.
     pub(crate) fn fail(&mut self) -> Fetched {
         self.outcome(FetchOutcome::Unanswered("no connection"))
+    }
+
+    /// The fetches that are begun now, themselves.
+    pub(crate) fn due(&mut self) -> Vec<Fetch> {
+        self.gate.due(self.now)
+    }
+
+    /// Answers any fetch.
+    pub(crate) fn answer_to(&mut self, id: &FetchId, body: &Value) -> Fetched {
+        let body = body.to_string().into_bytes();
+        self.gate.fetched(id, FetchOutcome::Answered { status: 200, body }, self.now)
     }
 
     /// Tells what came of the first issuer's fetch.
