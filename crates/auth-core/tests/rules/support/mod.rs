@@ -243,7 +243,7 @@ pub(crate) fn words(decided: &[(StreamId, Outcome)]) -> Vec<&'static str> {
 }
 
 /// What names the fetch of the first issuer's keys.
-fn first_fetch() -> auth_core::gate::FetchId {
+fn first_fetch() -> FetchId {
     let config = Config::parse(config().to_string().as_bytes()).expect("it is valid");
     let mut gate = Gate::new(config, Box::new(Software), DigestKey::new([0; 16]));
     gate.due(UnixTime::from_secs(NOW))[0].id.clone()
