@@ -226,7 +226,7 @@ fn seat(
         Seating::Accepted(_) => {}
         Seating::LookupNeeded if patience.session => return Err(Denial::SessionsUnavailable),
         Seating::LookupNeeded => {
-            sidecar.book.want(&id);
+            sidecar.book.want(&id)?;
             gate.count(Metric::SessionMiss);
         }
     }

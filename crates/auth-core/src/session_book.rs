@@ -17,6 +17,8 @@ use crate::{
 
 /// Sessions remembered at most.
 const MOST_SESSIONS: usize = 100_000;
+/// Lookups under way at a time, at most.
+const MOST_LOOKUPS: usize = 1000;
 /// Reports that wait to be sent, at most; a further sighting is reported later.
 const MOST_REPORTS: usize = 1000;
 /// How often the sighting of one session is reported.
@@ -107,10 +109,18 @@ impl SessionBook {
     }
 
     /// Asks for the lookup of a session; one serves everybody who waits for it.
-    pub(crate) fn want(&mut self, id: &SessionId) {
-        if !self.lookups.contains_key(id) {
-            self.lookups.insert(id.clone(), None);
+    ///
+    /// # Errors
+    /// [`Denial::SessionsUnavailable`] if too many others are under way.
+    pub(crate) fn want(&mut self, id: &SessionId) -> Result<(), Denial> {
+        if self.lookups.contains_key(id) {
+            return Ok(());
         }
+        if self.lookups.len() >= MOST_LOOKUPS {
+            return Err(Denial::SessionsUnavailable);
+        }
+        self.lookups.insert(id.clone(), None);
+        Ok(())
     }
 
     /// Whether a lookup or a report is to be made now.

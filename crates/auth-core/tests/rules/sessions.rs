@@ -6,7 +6,7 @@ use auth_core::gate::FetchId;
 use serde_json::{Value, json};
 
 use crate::support::{
-    Bench, NOW, claims, config_with,
+    Bench, NOW, claims, claims_with, config_with,
     signing::{SigningKey, jwks},
 };
 
@@ -41,9 +41,27 @@ fn a_session_is_reported_until_its_token_is_accepted_no_more() {
     assert_eq!(report["expires_at"], NOW + (LIFETIME + LEEWAY).as_secs());
 }
 
+#[test]
+fn lookups_under_way_are_bounded() {
+    let key = SigningKey::new("a");
+    let mut bench = in_mode("required", &key);
+    let mut lookups = 0;
+    for number in 0..1500 {
+        let verdict = bench.verdict(&key.sign(&claims_with(json!({"jti": number.to_string()}))));
+        assert_eq!(verdict, if number < 1000 { "waits" } else { "sessions_unavailable" });
+        let ids = bench.due().into_iter().map(|fetch| fetch.id);
+        lookups += ids.filter(|id| matches!(id, FetchId::Session(_))).count();
+    }
+    assert_eq!(lookups, 1000);
+}
+
 fn observing(key: &SigningKey) -> Bench {
+    in_mode("observe", key)
+}
+
+fn in_mode(mode: &str, key: &SigningKey) -> Bench {
     let config = config_with(|config| {
-        config["issuers"][0]["session"] = json!("observe");
+        config["issuers"][0]["session"] = json!(mode);
         config["sessions"] = json!({"cluster": "mcp-auth"});
     });
     let mut bench = Bench::new(&config);
