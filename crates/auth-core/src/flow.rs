@@ -26,7 +26,6 @@ use crate::{
 };
 
 /// How far a request has come.
-#[derive(Debug)]
 pub(crate) enum Step {
     /// It is decided.
     Done(Outcome),
@@ -35,7 +34,6 @@ pub(crate) enum Step {
 }
 
 /// A request that waits. It goes on once, by [`Pending::resume`].
-#[derive(Debug)]
 pub(crate) struct Pending {
     request: Protected,
     patience: Patience,
@@ -44,7 +42,6 @@ pub(crate) struct Pending {
 }
 
 /// A request to a protected resource that carries a credential.
-#[derive(Debug)]
 struct Protected {
     head: RequestHead,
     resource: ResourceIndex,
@@ -52,7 +49,7 @@ struct Protected {
 }
 
 /// What a request has waited for already, and does not wait for again.
-#[derive(Clone, Copy, Debug, Default)]
+#[derive(Clone, Copy, Default)]
 struct Patience {
     keys: bool,
     session: bool,

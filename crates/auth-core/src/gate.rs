@@ -3,6 +3,7 @@
 
 use std::{
     collections::{BTreeMap, HashMap},
+    fmt,
     time::Duration,
 };
 
@@ -57,7 +58,7 @@ impl Outcome {
 }
 
 /// An HTTP call to make.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, PartialEq, Eq)]
 pub struct Fetch {
     /// What is fetched; handed back with the outcome.
     pub id: FetchId,
@@ -69,6 +70,17 @@ pub struct Fetch {
     pub body: Option<String>,
     /// How long it may take.
     pub timeout: Duration,
+}
+
+/// Without the header fields: among them is the sidecar's secret.
+impl fmt::Debug for Fetch {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Fetch")
+            .field("id", &self.id)
+            .field("cluster", &self.cluster)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
 }
 
 impl Fetch {

@@ -1,9 +1,18 @@
 //! The head of a request (RFC 9110 §6.2) as a host hands it over, pseudo headers included.
 
+use std::fmt;
+
 /// The header fields of a request, in their order, duplicates kept.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub struct RequestHead {
     fields: Vec<(String, Vec<u8>)>,
+}
+
+/// Names alone: among the values are credentials.
+impl fmt::Debug for RequestHead {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.names()).finish()
+    }
 }
 
 impl RequestHead {

@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
 /// The whole document.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
     #[serde(default)]
@@ -35,7 +35,7 @@ pub(super) struct RawConfig {
 }
 
 /// `issuers[]`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawIssuer {
     pub(super) issuer: String,
@@ -59,7 +59,7 @@ pub(super) struct RawIssuer {
 }
 
 /// `issuers[].jwks`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawJwks {
     pub(super) uri: Option<String>,
@@ -74,7 +74,7 @@ pub(super) struct RawJwks {
 }
 
 /// `resources[]`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawResource {
     pub(super) path: String,
@@ -96,7 +96,7 @@ pub(super) struct RawResource {
 }
 
 /// `resources[].tools[]`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 #[expect(dead_code, reason = "tools policies are parsed but refused until they are enforced")]
 pub(super) struct RawTool {
@@ -105,11 +105,11 @@ pub(super) struct RawTool {
 }
 
 /// `sessions`.
-#[derive(Debug, Deserialize)]
+#[derive(Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct RawSessions {
     pub(super) cluster: String,
-    #[serde(default)]
+    #[serde(default, deserialize_with = "secret")]
     pub(super) token: String,
     #[serde(default = "session_timeout")]
     pub(super) timeout: String,
@@ -178,6 +178,14 @@ fn word_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::
         Value::String(word) => Ok(word),
         Value::Bool(false) => Ok("off".to_owned()),
         _ => Err(de::Error::custom("expected a word")),
+    }
+}
+
+/// A text whose value no error quotes.
+fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    match Value::deserialize(deserializer)? {
+        Value::String(secret) => Ok(secret),
+        _ => Err(de::Error::custom("expected a text")),
     }
 }
 

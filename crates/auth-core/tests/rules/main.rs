@@ -7,6 +7,7 @@ mod key_ring;
 mod properties;
 mod replies;
 mod requests;
+mod secrets;
 mod sessions;
 mod support;
 mod token_cache;
