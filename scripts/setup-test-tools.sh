@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the black-box tests need beside Rust and Envoy: the Python packages of
-# tests/requirements.txt in the project's own .venv, and redis-server. Does nothing when they are there.
+# tests/requirements.txt in the project's own .venv, redis-server, and Chromium with its driver. Does
+# nothing when they are there.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -15,6 +16,10 @@ main() {
     cp tests/requirements.txt "$stamp"
   fi
   command -v redis-server >/dev/null || apt_install redis-server "a real Redis for the session tests"
+  # The driver brings the browser of its own version with it.
+  if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
+    apt_install chromium-driver "a real browser for the tests of web pages"
+  fi
   say "the tests' tools are ready"
 }
 

@@ -1,11 +1,13 @@
-"""Fixtures: how a test file gets its Envoy, shared by all the tests of that file."""
+"""Fixtures: how a test file gets its Envoy, shared by all its tests, and a test its browser."""
 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
+from pathlib import Path
 
 import pytest
+from harness.browser import Browser
 from harness.gateway import Gateway
 
 Start = Callable[..., Gateway]
@@ -21,3 +23,10 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
             return stack.enter_context(Gateway(folder, configs, **options))
 
         yield started
+
+
+@pytest.fixture
+def browser(tmp_path: Path) -> Iterator[Browser]:
+    """A browser that nobody has used yet."""
+    with Browser(tmp_path) as browser:
+        yield browser
