@@ -5,6 +5,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod error;
+pub mod oauth;
 pub mod page;
 pub mod routes;
 pub mod secret;

@@ -89,6 +89,7 @@ impl Key256 {
         &self.0
     }
 
+    /// 64 hex digits.
     pub(super) fn from_hex(text: &str) -> Result<Self, String> {
         let refused = || "must be 64 hex digits, or several such separated by commas".to_owned();
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
@@ -103,7 +104,10 @@ impl Key256 {
     }
 
     /// A Fernet key: base64url of 32 bytes, padded or not.
-    pub(super) fn from_fernet(text: &str) -> Result<Self, String> {
+    ///
+    /// # Errors
+    /// A sentence that says what it must be.
+    pub fn from_fernet(text: &str) -> Result<Self, String> {
         let lenient =
             GeneralPurposeConfig::new().with_decode_padding_mode(DecodePaddingMode::Indifferent);
         let decoded = GeneralPurpose::new(&alphabet::URL_SAFE, lenient).decode(text);
