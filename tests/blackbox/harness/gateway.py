@@ -42,6 +42,9 @@ DENIALS: dict[str, tuple[int, str | None]] = {
     "unmatched_path": (404, None),
     "method_not_allowed": (405, None),
     "jwks_unavailable": (503, None),
+    "session_not_found": (401, "invalid_token"),
+    "session_revoked": (401, "invalid_token"),
+    "sessions_unavailable": (503, None),
 }
 
 
