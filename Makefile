@@ -72,7 +72,7 @@ deny: ## Check dependencies: advisories, licences, sources (builds cargo-deny at
 
 clean: ## Remove what was built, installed or started in this folder
 	cargo clean
-	rm -rf dist .run .tools .venv tests/screenshots
+	rm -rf dist .run .tools .venv tests/node/node_modules tests/screenshots
 
 setup-wasm:
 	@scripts/setup-wasm-target.sh

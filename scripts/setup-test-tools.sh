@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the black-box tests need beside Rust and Envoy: the Python packages of
-# tests/requirements.txt in the project's own .venv, redis-server, and Chromium with its driver. Does
-# nothing when they are there.
+# tests/requirements.txt in the project's own .venv, the Node.js programs of tests/node, redis-server,
+# and Chromium with its driver. Does nothing when they are there.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -14,6 +14,15 @@ main() {
     say "installing the tests' Python packages"
     pip_install -r tests/requirements.txt
     cp tests/requirements.txt "$stamp"
+  fi
+  local node=tests/node
+  stamp=$node/node_modules/lock.installed
+  if ! cmp -s "$node/package-lock.json" "$stamp"; then
+    need npm "install Node.js 20 or later"
+    say "installing the tests' Node.js programs (a minute, once)"
+    npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --loglevel=error >&2 ||
+      die "npm could not install $node/package-lock.json: check that the npm registry is reached"
+    cp "$node/package-lock.json" "$stamp"
   fi
   command -v redis-server >/dev/null || apt_install redis-server "a real Redis for the session tests"
   # The driver brings the browser of its own version with it.

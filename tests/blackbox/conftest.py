@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from harness.browser import Browser
 from harness.gateway import Gateway
+from harness.upstream import Upstream
 
 Start = Callable[..., Gateway]
 
@@ -30,3 +31,10 @@ def browser(tmp_path: Path) -> Iterator[Browser]:
     """A browser that nobody has used yet."""
     with Browser(tmp_path) as browser:
         yield browser
+
+
+@pytest.fixture(scope="session")
+def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
+    """The identity provider upstream, one for each of pytest's workers."""
+    with Upstream(tmp_path_factory.mktemp("upstream")) as provider:
+        yield provider

@@ -40,18 +40,23 @@ def program() -> str:
 
 @dataclass(frozen=True)
 class Listener:
-    """One listener. `config` is the filter's, as JSON or as text as it is; None: no filter."""
+    """One listener. `config` is the filter's, as JSON or as text as it is; None: no filter.
+
+    `routes` are prefixes with their cluster; whatever has none of them goes to `backend`.
+    """
 
     config: dict[str, Any] | str | None
     normalize_path: bool | None = None  # None: Envoy's default
     hold_headers: bool = False  # allow_on_headers_stop_iteration
+    port: int = 0  # 0: Envoy's choice
+    routes: tuple[tuple[str, str], ...] = ()
 
 
 @dataclass
 class Envoy:
     """Envoy as a child process; a context manager.
 
-    `upstreams` are clusters by name with their loopback port; every route leads to `backend`.
+    `upstreams` are clusters by name with their loopback port.
     """
 
     folder: Path
@@ -164,7 +169,10 @@ class Envoy:
                     {
                         "name": "all",
                         "domains": ["*"],
-                        "routes": [{"match": {"prefix": "/"}, "route": {"cluster": "backend"}}],
+                        "routes": [
+                            {"match": {"prefix": prefix}, "route": {"cluster": cluster}}
+                            for prefix, cluster in (*listener.routes, ("/", "backend"))
+                        ],
                     }
                 ]
             },
@@ -180,7 +188,7 @@ class Envoy:
             manager["normalize_path"] = listener.normalize_path
         return {
             "name": name,
-            "address": _address(0),
+            "address": _address(listener.port),
             "filter_chains": [
                 {"filters": [{"name": "http", "typed_config": manager}]},
             ],
