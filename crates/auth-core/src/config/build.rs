@@ -6,9 +6,6 @@ use std::{
     time::Duration,
 };
 
-use serde::Deserialize as _;
-use serde_json::Value;
-
 use super::{
     Audit, BearerToken, Config, ConfigRefused, Issuer, IssuerIndex, Jwks, KeySource, Resource,
     ResourceIndex, Route, SessionMode, Sessions,
@@ -34,7 +31,7 @@ const NOT_YET: &str = "not supported by this version yet; remove it";
 
 pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
     let document = json::parse(document).map_err(|problem| refused(".", problem))?;
-    let raw = read(document)?;
+    let raw = RawConfig::parse(document)?;
     let issuers = issuers(&raw.issuers)?;
     let resources = each("resources", &raw.resources, |field, raw| resource(field, raw, &issuers))?;
     if resources.is_empty() {
@@ -64,16 +61,6 @@ pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
             RawAudit::Off => Audit::Off,
         },
     })
-}
-
-fn read(document: Value) -> Result<RawConfig, ConfigRefused> {
-    if !document.is_object() {
-        return Err(refused(".", "the configuration is a JSON object"));
-    }
-    let mut track = serde_path_to_error::Track::new();
-    let deserializer = serde_path_to_error::Deserializer::new(document, &mut track);
-    RawConfig::deserialize(deserializer)
-        .map_err(|problem| refused(track.path().to_string(), problem))
 }
 
 fn issuers(raw: &[RawIssuer]) -> Result<Vec<Issuer>, ConfigRefused> {

@@ -1,6 +1,7 @@
 //! The filter's configuration, valid by construction: whoever holds a [`Config`] need not check it.
 
 mod build;
+mod members;
 mod raw;
 
 use std::{collections::HashMap, fmt, time::Duration};

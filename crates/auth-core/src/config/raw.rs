@@ -1,199 +1,65 @@
-//! The configuration as it is written: names and defaults, nothing checked beyond its types.
+//! The configuration as it is written: names, types and defaults, nothing checked beyond that.
 //! `Config` is what has been checked.
+//!
+//! A field is a line in its struct and a line in `read`, which says its name, type and default;
+//! what `read` does not ask for is refused as unknown.
 
 use std::collections::BTreeMap;
 
-use serde::{Deserialize, Deserializer, de};
 use serde_json::{Map, Value};
 
+use super::{ConfigRefused, members::Members};
+
 /// The whole document.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
 pub(super) struct RawConfig {
-    #[serde(default)]
     pub(super) issuers: Vec<RawIssuer>,
-    #[serde(default)]
     pub(super) resources: Vec<RawResource>,
-    #[serde(default)]
     pub(super) public: Vec<String>,
     pub(super) sessions: Option<RawSessions>,
-    #[serde(default)]
     #[expect(dead_code, reason = "only tools policies read bodies, and these are refused so far")]
     pub(super) body_access: bool,
-    #[serde(default = "body_limit")]
     pub(super) body_limit: String,
-    #[serde(default = "identity_headers")]
     pub(super) identity_headers: BTreeMap<String, String>,
-    #[serde(default = "user_id_hash_digits")]
     pub(super) user_id_hash_digits: usize,
-    #[serde(default)]
     pub(super) forward_token: bool,
-    #[serde(default = "token_cache")]
     pub(super) token_cache: usize,
-    #[serde(default)]
     pub(super) audit: RawAudit,
 }
 
-/// `issuers[]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawIssuer {
-    pub(super) issuer: String,
-    #[serde(default)]
-    pub(super) audiences: Vec<String>,
-    pub(super) jwks: RawJwks,
-    pub(super) algorithms: Option<Vec<String>>,
-    #[serde(default = "leeway")]
-    pub(super) leeway: String,
-    pub(super) max_token_lifetime: Option<String>,
-    #[serde(default)]
-    pub(super) clients: Vec<String>,
-    #[serde(default)]
-    pub(super) identity_issuer_claim: String,
-    #[serde(default = "scope_claims")]
-    pub(super) scope_claims: Vec<String>,
-    #[serde(default = "username_claims")]
-    pub(super) username_claims: Vec<String>,
-    #[serde(default)]
-    pub(super) session: RawSessionMode,
-}
+impl RawConfig {
+    /// # Errors
+    /// [`ConfigRefused`] for what is unknown, missing or of the wrong type.
+    pub(super) fn parse(document: Value) -> Result<Self, ConfigRefused> {
+        Members::document(document, Self::read)
+    }
 
-/// `issuers[].jwks`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawJwks {
-    pub(super) uri: Option<String>,
-    pub(super) cluster: Option<String>,
-    #[serde(default = "jwks_timeout")]
-    pub(super) timeout: String,
-    #[serde(default = "jwks_refresh")]
-    pub(super) refresh: String,
-    #[serde(default = "jwks_cooldown")]
-    pub(super) cooldown: String,
-    pub(super) keys: Option<Vec<Map<String, Value>>>,
-}
-
-/// `resources[]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawResource {
-    pub(super) path: String,
-    #[serde(default)]
-    pub(super) hosts: Vec<String>,
-    pub(super) resource: String,
-    pub(super) name: Option<String>,
-    pub(super) issuers: Option<Vec<String>>,
-    #[serde(default)]
-    pub(super) audiences: Vec<String>,
-    #[serde(default)]
-    pub(super) scopes: Vec<String>,
-    #[serde(default)]
-    pub(super) tools: Vec<RawTool>,
-    #[serde(default)]
-    pub(super) trust_mcp_headers: bool,
-    #[serde(default)]
-    pub(super) origins: Vec<String>,
-}
-
-/// `resources[].tools[]`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-#[expect(dead_code, reason = "tools policies are parsed but refused until they are enforced")]
-pub(super) struct RawTool {
-    pub(super) name: String,
-    pub(super) scopes: Vec<String>,
-}
-
-/// `sessions`.
-#[derive(Deserialize)]
-#[serde(deny_unknown_fields)]
-pub(super) struct RawSessions {
-    pub(super) cluster: String,
-    #[serde(default, deserialize_with = "secret")]
-    pub(super) token: String,
-    #[serde(default = "session_timeout")]
-    pub(super) timeout: String,
-    #[serde(default = "session_cache")]
-    pub(super) cache: String,
-    #[serde(default = "session_revocations")]
-    pub(super) revocations: String,
-    #[serde(default)]
-    pub(super) on_feed_loss: RawFeedLoss,
-    #[serde(default = "feed_loss_after")]
-    pub(super) feed_loss_after: String,
-}
-
-/// `sessions.on_feed_loss`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
-#[serde(rename_all = "snake_case")]
-pub(super) enum RawFeedLoss {
-    #[default]
-    Allow,
-    Deny,
-}
-
-/// `issuers[].session`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum RawSessionMode {
-    #[default]
-    Off,
-    Observe,
-    Required,
-}
-
-impl<'de> Deserialize<'de> for RawSessionMode {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match word_or_off(deserializer)?.as_str() {
-            "off" => Ok(Self::Off),
-            "observe" => Ok(Self::Observe),
-            "required" => Ok(Self::Required),
-            _ => Err(de::Error::custom("expected off, observe or required")),
+    fn read(from: &mut Members) -> Self {
+        Self {
+            issuers: from.objects("issuers", RawIssuer::read),
+            resources: from.objects("resources", RawResource::read),
+            public: from.texts_or("public", &[]),
+            sessions: from.optional_object("sessions", RawSessions::read),
+            body_access: from.flag("body_access"),
+            body_limit: from.text_or("body_limit", "1MiB"),
+            identity_headers: from
+                .texts_by_name("identity_headers")
+                .unwrap_or_else(default_identity_headers),
+            user_id_hash_digits: from.number_or("user_id_hash_digits", 8),
+            forward_token: from.flag("forward_token"),
+            token_cache: from.number_or("token_cache", 10_000),
+            audit: from.word(
+                "audit",
+                &[
+                    ("authentications", RawAudit::Authentications),
+                    ("every_request", RawAudit::EveryRequest),
+                    ("off", RawAudit::Off),
+                ],
+            ),
         }
     }
 }
 
-/// `audit`.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub(super) enum RawAudit {
-    #[default]
-    Authentications,
-    EveryRequest,
-    Off,
-}
-
-impl<'de> Deserialize<'de> for RawAudit {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match word_or_off(deserializer)?.as_str() {
-            "authentications" => Ok(Self::Authentications),
-            "every_request" => Ok(Self::EveryRequest),
-            "off" => Ok(Self::Off),
-            _ => Err(de::Error::custom("expected authentications, every_request or off")),
-        }
-    }
-}
-
-/// YAML 1.1 readers, those of Envoy and Kubernetes among them, turn a bare `off` into `false`.
-fn word_or_off<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::String(word) => Ok(word),
-        Value::Bool(false) => Ok("off".to_owned()),
-        _ => Err(de::Error::custom("expected a word")),
-    }
-}
-
-/// A text whose value no error quotes.
-fn secret<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
-    match Value::deserialize(deserializer)? {
-        Value::String(secret) => Ok(secret),
-        _ => Err(de::Error::custom("expected a text")),
-    }
-}
-
-fn body_limit() -> String {
-    "1MiB".to_owned()
-}
-
-fn identity_headers() -> BTreeMap<String, String> {
+fn default_identity_headers() -> BTreeMap<String, String> {
     [
         ("x-user-id", "user_id"),
         ("x-user-name", "username"),
@@ -208,50 +74,161 @@ fn identity_headers() -> BTreeMap<String, String> {
     .into()
 }
 
-fn user_id_hash_digits() -> usize {
-    8
+/// `audit`.
+#[derive(Clone, Copy)]
+pub(super) enum RawAudit {
+    Authentications,
+    EveryRequest,
+    Off,
 }
 
-fn token_cache() -> usize {
-    10_000
+/// `issuers[]`.
+pub(super) struct RawIssuer {
+    pub(super) issuer: String,
+    pub(super) audiences: Vec<String>,
+    pub(super) jwks: RawJwks,
+    pub(super) algorithms: Option<Vec<String>>,
+    pub(super) leeway: String,
+    pub(super) max_token_lifetime: Option<String>,
+    pub(super) clients: Vec<String>,
+    pub(super) identity_issuer_claim: String,
+    pub(super) scope_claims: Vec<String>,
+    pub(super) username_claims: Vec<String>,
+    pub(super) session: RawSessionMode,
 }
 
-fn leeway() -> String {
-    "60s".to_owned()
+impl RawIssuer {
+    fn read(from: &mut Members) -> Self {
+        Self {
+            issuer: from.text("issuer"),
+            audiences: from.texts_or("audiences", &[]),
+            jwks: from.object("jwks", RawJwks::read),
+            algorithms: from.optional_texts("algorithms"),
+            leeway: from.text_or("leeway", "60s"),
+            max_token_lifetime: from.optional_text("max_token_lifetime"),
+            clients: from.texts_or("clients", &[]),
+            identity_issuer_claim: from.text_or("identity_issuer_claim", ""),
+            scope_claims: from.texts_or("scope_claims", &["scope", "scp", "permissions"]),
+            username_claims: from
+                .texts_or("username_claims", &["preferred_username", "email", "name", "sub"]),
+            session: from.word(
+                "session",
+                &[
+                    ("off", RawSessionMode::Off),
+                    ("observe", RawSessionMode::Observe),
+                    ("required", RawSessionMode::Required),
+                ],
+            ),
+        }
+    }
 }
 
-fn scope_claims() -> Vec<String> {
-    ["scope", "scp", "permissions"].map(str::to_owned).into()
+/// `issuers[].session`.
+#[derive(Clone, Copy)]
+pub(super) enum RawSessionMode {
+    Off,
+    Observe,
+    Required,
 }
 
-fn username_claims() -> Vec<String> {
-    ["preferred_username", "email", "name", "sub"].map(str::to_owned).into()
+/// `issuers[].jwks`.
+pub(super) struct RawJwks {
+    pub(super) uri: Option<String>,
+    pub(super) cluster: Option<String>,
+    pub(super) timeout: String,
+    pub(super) refresh: String,
+    pub(super) cooldown: String,
+    pub(super) keys: Option<Vec<Map<String, Value>>>,
 }
 
-fn jwks_timeout() -> String {
-    "5s".to_owned()
+impl RawJwks {
+    fn read(from: &mut Members) -> Self {
+        Self {
+            uri: from.optional_text("uri"),
+            cluster: from.optional_text("cluster"),
+            timeout: from.text_or("timeout", "5s"),
+            refresh: from.text_or("refresh", "10m"),
+            cooldown: from.text_or("cooldown", "10s"),
+            keys: from.optional_maps("keys"),
+        }
+    }
 }
 
-fn jwks_refresh() -> String {
-    "10m".to_owned()
+/// `resources[]`.
+pub(super) struct RawResource {
+    pub(super) path: String,
+    pub(super) hosts: Vec<String>,
+    pub(super) resource: String,
+    pub(super) name: Option<String>,
+    pub(super) issuers: Option<Vec<String>>,
+    pub(super) audiences: Vec<String>,
+    pub(super) scopes: Vec<String>,
+    pub(super) tools: Vec<RawTool>,
+    pub(super) trust_mcp_headers: bool,
+    pub(super) origins: Vec<String>,
 }
 
-fn jwks_cooldown() -> String {
-    "10s".to_owned()
+impl RawResource {
+    fn read(from: &mut Members) -> Self {
+        Self {
+            path: from.text("path"),
+            hosts: from.texts_or("hosts", &[]),
+            resource: from.text("resource"),
+            name: from.optional_text("name"),
+            issuers: from.optional_texts("issuers"),
+            audiences: from.texts_or("audiences", &[]),
+            scopes: from.texts_or("scopes", &[]),
+            tools: from.objects("tools", RawTool::read),
+            trust_mcp_headers: from.flag("trust_mcp_headers"),
+            origins: from.texts_or("origins", &[]),
+        }
+    }
 }
 
-fn session_timeout() -> String {
-    "250ms".to_owned()
+/// `resources[].tools[]`.
+#[expect(dead_code, reason = "tools policies are parsed but refused until they are enforced")]
+pub(super) struct RawTool {
+    pub(super) name: String,
+    pub(super) scopes: Vec<String>,
 }
 
-fn session_cache() -> String {
-    "30s".to_owned()
+impl RawTool {
+    fn read(from: &mut Members) -> Self {
+        Self { name: from.text("name"), scopes: from.texts("scopes") }
+    }
 }
 
-fn session_revocations() -> String {
-    "1s".to_owned()
+/// `sessions`.
+pub(super) struct RawSessions {
+    pub(super) cluster: String,
+    pub(super) token: String,
+    pub(super) timeout: String,
+    pub(super) cache: String,
+    pub(super) revocations: String,
+    pub(super) on_feed_loss: RawFeedLoss,
+    pub(super) feed_loss_after: String,
 }
 
-fn feed_loss_after() -> String {
-    "60s".to_owned()
+impl RawSessions {
+    fn read(from: &mut Members) -> Self {
+        Self {
+            cluster: from.text("cluster"),
+            token: from.text_or("token", ""),
+            timeout: from.text_or("timeout", "250ms"),
+            cache: from.text_or("cache", "30s"),
+            revocations: from.text_or("revocations", "1s"),
+            on_feed_loss: from.word(
+                "on_feed_loss",
+                &[("allow", RawFeedLoss::Allow), ("deny", RawFeedLoss::Deny)],
+            ),
+            feed_loss_after: from.text_or("feed_loss_after", "60s"),
+        }
+    }
+}
+
+/// `sessions.on_feed_loss`.
+#[derive(Clone, Copy, PartialEq, Eq)]
+pub(super) enum RawFeedLoss {
+    Allow,
+    Deny,
 }

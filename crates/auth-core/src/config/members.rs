@@ -1,0 +1,328 @@
+//! The members of a JSON object, taken one by one with their types. A reader only lists names and
+//! defaults: what is wrong is kept here, with its field, and told once the object is read.
+//!
+//! Errors name fields and kinds of values but quote no value, since any may be a secret.
+
+use std::collections::BTreeMap;
+
+use serde_json::{Map, Value};
+
+use super::ConfigRefused;
+
+/// An object that is being read. Whatever no reader asked for is refused as unknown.
+pub(super) struct Members {
+    field: String,
+    left: Map<String, Value>,
+    known: Vec<&'static str>,
+    /// The first problem; past it readers go on with placeholders that nobody sees.
+    problem: Option<ConfigRefused>,
+}
+
+impl Members {
+    /// Reads a whole document.
+    ///
+    /// # Errors
+    /// [`ConfigRefused`] if a member is unknown, missing or of another type than `read` asks for.
+    pub(super) fn document<T>(
+        document: Value,
+        read: fn(&mut Self) -> T,
+    ) -> Result<T, ConfigRefused> {
+        let mut members = Self::new(String::new(), document);
+        let whole = read(&mut members);
+        members.refusal().map_or(Ok(whole), Err)
+    }
+
+    /// A string that has to be there.
+    pub(super) fn text(&mut self, name: &'static str) -> String {
+        let Some(value) = self.required(name) else { return String::new() };
+        self.as_text(self.at(name), value)
+    }
+
+    /// A string, or what it is by default.
+    pub(super) fn text_or(&mut self, name: &'static str, default: &str) -> String {
+        let Some(value) = self.take(name) else { return default.to_owned() };
+        self.as_text(self.at(name), value)
+    }
+
+    /// A string that may be absent or `null`.
+    pub(super) fn optional_text(&mut self, name: &'static str) -> Option<String> {
+        let value = self.optional(name)?;
+        Some(self.as_text(self.at(name), value))
+    }
+
+    /// A list of strings that has to be there.
+    pub(super) fn texts(&mut self, name: &'static str) -> Vec<String> {
+        let Some(value) = self.required(name) else { return Vec::new() };
+        self.as_list(self.at(name), value, Self::as_text)
+    }
+
+    /// A list of strings, or what it is by default.
+    pub(super) fn texts_or(&mut self, name: &'static str, default: &[&str]) -> Vec<String> {
+        let Some(value) = self.take(name) else {
+            return default.iter().map(|&text| text.to_owned()).collect();
+        };
+        self.as_list(self.at(name), value, Self::as_text)
+    }
+
+    /// A list of strings that may be absent or `null`.
+    pub(super) fn optional_texts(&mut self, name: &'static str) -> Option<Vec<String>> {
+        let value = self.optional(name)?;
+        Some(self.as_list(self.at(name), value, Self::as_text))
+    }
+
+    /// Strings by name, if there are any.
+    pub(super) fn texts_by_name(&mut self, name: &'static str) -> Option<BTreeMap<String, String>> {
+        let value = self.take(name)?;
+        let field = self.at(name);
+        let entries = self.as_map(field.clone(), value);
+        let entry = |(key, value): (String, Value)| {
+            let text = self.as_text(format!("{field}.{key}"), value);
+            (key, text)
+        };
+        Some(entries.into_iter().map(entry).collect())
+    }
+
+    /// `true` or `false`; by default `false`.
+    pub(super) fn flag(&mut self, name: &'static str) -> bool {
+        match self.take(name) {
+            None => false,
+            Some(Value::Bool(flag)) => flag,
+            Some(other) => {
+                self.expected(self.at(name), "true or false", &other);
+                false
+            }
+        }
+    }
+
+    /// A whole number, or what it is by default.
+    pub(super) fn number_or(&mut self, name: &'static str, default: usize) -> usize {
+        let Some(value) = self.take(name) else { return default };
+        let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        number.unwrap_or_else(|| {
+            self.expected(self.at(name), "a whole number", &value);
+            default
+        })
+    }
+
+    /// One of a few words, each with its meaning; by default the first.
+    pub(super) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> T {
+        let (_, default) = words[0];
+        let Some(value) = self.take(name) else { return default };
+        // YAML 1.1 readers, those of Envoy and Kubernetes among them, turn a bare `off` into `false`.
+        let word = if value == Value::Bool(false) { Some("off") } else { value.as_str() };
+        match words.iter().find(|(known, _)| Some(*known) == word) {
+            Some((_, meaning)) => *meaning,
+            None => {
+                let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
+                self.refuse(self.at(name), format!("expected one of: {}", known.join(", ")));
+                default
+            }
+        }
+    }
+
+    /// An object that has to be there.
+    pub(super) fn object<T>(&mut self, name: &'static str, read: fn(&mut Self) -> T) -> T {
+        let value = self.required(name).unwrap_or_default();
+        self.as_object(self.at(name), value, read)
+    }
+
+    /// An object that may be absent or `null`.
+    pub(super) fn optional_object<T>(
+        &mut self,
+        name: &'static str,
+        read: fn(&mut Self) -> T,
+    ) -> Option<T> {
+        let value = self.optional(name)?;
+        Some(self.as_object(self.at(name), value, read))
+    }
+
+    /// A list of objects; by default empty.
+    pub(super) fn objects<T>(&mut self, name: &'static str, read: fn(&mut Self) -> T) -> Vec<T> {
+        let Some(value) = self.take(name) else { return Vec::new() };
+        self.as_list(self.at(name), value, |members, field, item| {
+            members.as_object(field, item, read)
+        })
+    }
+
+    /// A list of objects that may be absent or `null`; their members are left to the caller.
+    pub(super) fn optional_maps(&mut self, name: &'static str) -> Option<Vec<Map<String, Value>>> {
+        let value = self.optional(name)?;
+        Some(self.as_list(self.at(name), value, Self::as_map))
+    }
+
+    fn new(field: String, value: Value) -> Self {
+        let mut members = Self { field, left: Map::new(), known: Vec::new(), problem: None };
+        members.left = members.as_map(members.field.clone(), value);
+        members
+    }
+
+    /// What is wrong with the object, now that it is read. A member that is unknown goes first:
+    /// another one may be missing because this one is misspelt.
+    fn refusal(self) -> Option<ConfigRefused> {
+        match self.left.keys().next() {
+            Some(name) => Some(ConfigRefused {
+                field: self.at(name),
+                problem: format!("unknown key; known are: {}", self.known.join(", ")),
+            }),
+            None => self.problem,
+        }
+    }
+
+    fn take(&mut self, name: &'static str) -> Option<Value> {
+        self.known.push(name);
+        self.left.remove(name)
+    }
+
+    fn optional(&mut self, name: &'static str) -> Option<Value> {
+        self.take(name).filter(|value| !value.is_null())
+    }
+
+    fn required(&mut self, name: &'static str) -> Option<Value> {
+        let value = self.take(name);
+        if value.is_none() {
+            self.refuse(self.field.clone(), format!("`{name}` is missing"));
+        }
+        value
+    }
+
+    fn as_text(&mut self, field: String, value: Value) -> String {
+        match value {
+            Value::String(text) => text,
+            other => {
+                self.expected(field, "a string", &other);
+                String::new()
+            }
+        }
+    }
+
+    fn as_list<T>(
+        &mut self,
+        field: String,
+        value: Value,
+        mut item: impl FnMut(&mut Self, String, Value) -> T,
+    ) -> Vec<T> {
+        match value {
+            Value::Array(items) => items
+                .into_iter()
+                .enumerate()
+                .map(|(nth, value)| item(self, format!("{field}[{nth}]"), value))
+                .collect(),
+            other => {
+                self.expected(field, "a list", &other);
+                Vec::new()
+            }
+        }
+    }
+
+    fn as_map(&mut self, field: String, value: Value) -> Map<String, Value> {
+        match value {
+            Value::Object(map) => map,
+            other => {
+                self.expected(field, "an object", &other);
+                Map::new()
+            }
+        }
+    }
+
+    fn as_object<T>(&mut self, field: String, value: Value, read: fn(&mut Self) -> T) -> T {
+        let mut inner = Self::new(field, value);
+        let whole = read(&mut inner);
+        if let Some(refused) = inner.refusal() {
+            self.problem.get_or_insert(refused);
+        }
+        whole
+    }
+
+    fn expected(&mut self, field: String, kind: &str, found: &Value) {
+        let found = match found {
+            Value::Null => "null",
+            Value::Bool(_) => "true or false",
+            Value::Number(_) => "a number",
+            Value::String(_) => "a string",
+            Value::Array(_) => "a list",
+            Value::Object(_) => "an object",
+        };
+        self.refuse(field, format!("expected {kind}, found {found}"));
+    }
+
+    fn refuse(&mut self, field: String, problem: String) {
+        let field = if field.is_empty() { ".".to_owned() } else { field };
+        self.problem.get_or_insert(ConfigRefused { field, problem });
+    }
+
+    fn at(&self, name: &str) -> String {
+        match self.field.as_str() {
+            "" => name.to_owned(),
+            field => format!("{field}.{name}"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn a_member_of_another_type_is_refused_by_its_path() {
+        let refused = refusal(json!({"inner": [{"name": "a"}, {"name": "b", "texts": ["a", 7]}]}));
+        assert_eq!(refused.field, "inner[1].texts[1]");
+        assert_eq!(refused.problem, "expected a string, found a number");
+    }
+
+    #[test]
+    fn a_misspelt_member_is_told_before_the_one_that_is_missing() {
+        let refused = refusal(json!({"inner": [{"nmae": "a"}]}));
+        assert_eq!(refused.field, "inner[0].nmae");
+        assert_eq!(refused.problem, "unknown key; known are: name, texts");
+        let refused = refusal(json!({"inner": [{}]}));
+        assert_eq!(refused.field, "inner[0]");
+        assert_eq!(refused.problem, "`name` is missing");
+    }
+
+    #[test]
+    fn no_value_is_quoted() {
+        for secret in [json!(31_415), json!(["31415"]), json!({"31415": 1})] {
+            let refused = refusal(json!({"text": secret}));
+            assert_eq!(refused.field, "text");
+            assert!(!refused.to_string().contains("31415"), "{refused}");
+        }
+        assert!(!refusal(json!({"word": "31415"})).to_string().contains("31415"));
+    }
+
+    #[test]
+    fn only_what_is_optional_may_be_null() {
+        assert!(Members::document(json!({"maybe": null}), outer).is_ok());
+        for name in ["text", "flag", "number", "word", "inner", "headers"] {
+            assert_eq!(refusal(json!({ name: null })).field, name);
+        }
+    }
+
+    #[test]
+    fn what_is_not_an_object_is_refused_at_its_own_field() {
+        assert_eq!(refusal(json!([])).field, ".");
+        assert_eq!(refusal(json!({"inner": [1]})).field, "inner[0]");
+        assert_eq!(refusal(json!({"headers": "x"})).field, "headers");
+        assert_eq!(refusal(json!({"headers": {"a": 1}})).field, "headers.a");
+    }
+
+    fn refusal(document: Value) -> ConfigRefused {
+        Members::document(document, outer).expect_err("it is refused")
+    }
+
+    fn outer(from: &mut Members) {
+        from.text_or("text", "");
+        from.optional_text("maybe");
+        from.flag("flag");
+        from.number_or("number", 1);
+        from.word("word", &[("on", true), ("off", false)]);
+        from.texts_by_name("headers");
+        from.objects("inner", inner);
+    }
+
+    fn inner(from: &mut Members) {
+        from.text("name");
+        from.texts_or("texts", &[]);
+    }
+}
