@@ -1,6 +1,10 @@
 //! The binary `mcp-auth`: reads the command line, and turns outcomes into exit codes.
 
-use std::{env, process::ExitCode};
+use std::{
+    env,
+    io::{self, Write},
+    process::ExitCode,
+};
 
 use anyhow::Context;
 use clap::Parser;
@@ -23,7 +27,7 @@ fn main() -> ExitCode {
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(failure) => {
-            eprintln!("mcp-auth: {failure:#}");
+            complain(&format!("{failure:#}"));
             ExitCode::FAILURE
         }
     }
@@ -36,17 +40,11 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Err(why) => Ok(refused(&why)),
         },
         Command::Config(ConfigCommand::Check(flags)) => match configured(*flags) {
-            Ok(config) => {
-                print!("{}", commands::config_check::describe(&config));
-                Ok(ExitCode::SUCCESS)
-            }
+            Ok(config) => print(&commands::config_check::describe(&config)),
             Err(why) => Ok(refused(&why)),
         },
         Command::Sessions(args) => match RawConfig::collect(Flags::default(), token_only) {
-            Ok(raw) => {
-                runtime()?.block_on(commands::sessions::run(&args, raw.token()))?;
-                Ok(ExitCode::SUCCESS)
-            }
+            Ok(raw) => print(&runtime()?.block_on(commands::sessions::run(&args, raw.token()))?),
             Err(why) => Ok(refused(&why.to_string())),
         },
     }
@@ -78,8 +76,22 @@ fn configured(flags: Flags) -> Result<Config, String> {
 }
 
 fn refused(why: &str) -> ExitCode {
-    eprintln!("mcp-auth: {why}");
+    complain(why);
     ExitCode::from(USAGE)
+}
+
+/// A reader that has seen enough, like `head`, is no failure.
+fn print(text: &str) -> anyhow::Result<ExitCode> {
+    let mut out = io::stdout().lock();
+    match out.write_all(text.as_bytes()).and_then(|()| out.flush()) {
+        Err(why) if why.kind() != io::ErrorKind::BrokenPipe => Err(why).context("standard output"),
+        Ok(()) | Err(_) => Ok(ExitCode::SUCCESS),
+    }
+}
+
+/// The exit code tells the rest, should nobody read this.
+fn complain(why: &str) {
+    let _ = writeln!(io::stderr(), "mcp-auth: {why}");
 }
 
 /// What is no text becomes replacement characters, which no secret and no path is made of.
@@ -95,7 +107,7 @@ fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {
     tokio::runtime::Builder::new_multi_thread().enable_all().build().context("the async runtime")
 }
 
-fn stop_signal() -> std::io::Result<impl Future<Output = ()> + Send + 'static> {
+fn stop_signal() -> io::Result<impl Future<Output = ()> + Send + 'static> {
     let (mut term, mut int) = (signal(SignalKind::terminate())?, signal(SignalKind::interrupt())?);
     Ok(async move {
         tokio::select! {

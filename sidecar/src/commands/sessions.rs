@@ -37,11 +37,11 @@ pub enum NotDone {
     Unreadable(String),
 }
 
-/// Does what the command line says.
+/// Does what the command line says, and tells what to print.
 ///
 /// # Errors
 /// [`NotDone`], in a sentence for the operator.
-pub async fn run(args: &SessionsArgs, token: Option<&Secret>) -> Result<(), NotDone> {
+pub async fn run(args: &SessionsArgs, token: Option<&Secret>) -> Result<String, NotDone> {
     let api = Api::new(&args.internal_url, token)?;
     match &args.command {
         SessionsCommand::List { holder, json } => list(&api, holder, *json).await,
@@ -50,7 +50,7 @@ pub async fn run(args: &SessionsArgs, token: Option<&Secret>) -> Result<(), NotD
     }
 }
 
-async fn list(api: &Api<'_>, holder: &HolderArgs, json: bool) -> Result<(), NotDone> {
+async fn list(api: &Api<'_>, holder: &HolderArgs, json: bool) -> Result<String, NotDone> {
     #[derive(Deserialize)]
     struct Page {
         sessions: Vec<Session>,
@@ -69,42 +69,37 @@ async fn list(api: &Api<'_>, holder: &HolderArgs, json: bool) -> Result<(), NotD
             break;
         }
     }
-    if json {
-        print_json(&sessions);
-    } else {
-        println!("{}", table(&sessions, Clock::system().now()));
-    }
-    Ok(())
+    Ok(match json {
+        true => pretty(&sessions),
+        false => format!("{}\n", table(&sessions, Clock::system().now())),
+    })
 }
 
-async fn show(api: &Api<'_>, id: &str, json: bool) -> Result<(), NotDone> {
+async fn show(api: &Api<'_>, id: &str, json: bool) -> Result<String, NotDone> {
     let known: KnownSession = api.json(Method::GET, &["v1", "sessions", id], &[]).await?;
-    match &known {
-        _ if json => print_json(&known),
-        KnownSession::Recorded(session) => print_rows(&rows(session)),
-        KnownSession::RevokedUnseen { session_id, revoked_at } => print_rows(&[
+    Ok(match &known {
+        _ if json => pretty(&known),
+        KnownSession::Recorded(session) => lines(&rows(session)),
+        KnownSession::RevokedUnseen { session_id, revoked_at } => lines(&[
             ("session", session_id.to_string()),
             ("revoked", format!("{}, before it was seen", date(*revoked_at))),
         ]),
-    }
-    Ok(())
+    })
 }
 
-async fn revoke(api: &Api<'_>, args: &RevokeArgs) -> Result<(), NotDone> {
+async fn revoke(api: &Api<'_>, args: &RevokeArgs) -> Result<String, NotDone> {
     #[derive(Deserialize)]
     struct Revoked {
         revoked: u64,
     }
     if let Some(id) = &args.session {
         api.send(Method::DELETE, &["v1", "sessions", id], &[]).await?;
-        println!("revoked session {}", plain(id));
-        return Ok(());
+        return Ok(format!("revoked session {}\n", plain(id)));
     }
     let query = holder_query(args.user.as_ref(), args.client.as_ref());
     let Revoked { revoked } = api.json(Method::DELETE, &["v1", "sessions"], &query).await?;
     let whose = query.iter().map(|(_, id)| plain(id)).collect::<String>();
-    println!("revoked {revoked} sessions of {whose}, and every token issued so far");
-    Ok(())
+    Ok(format!("revoked {revoked} sessions of {whose}, and every token issued so far\n"))
 }
 
 struct Api<'t> {
@@ -209,14 +204,13 @@ fn rows(session: &Session) -> Vec<(&'static str, String)> {
     ]
 }
 
-fn print_rows(rows: &[(&str, String)]) {
-    for (name, value) in rows {
-        println!("{name:<13} {value}");
-    }
+fn lines(rows: &[(&str, String)]) -> String {
+    rows.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect()
 }
 
-fn print_json(value: &impl Serialize) {
-    println!("{}", serde_json::to_string_pretty(value).expect("text and numbers become JSON"));
+fn pretty(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).expect("text and numbers become JSON");
+    format!("{text}\n")
 }
 
 fn root_cause(failure: &reqwest::Error) -> String {

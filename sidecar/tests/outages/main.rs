@@ -1,8 +1,10 @@
-//! What survives when processes are killed, stalled and restarted: the built `mcp-auth` over its
-//! embedded store and over real Redis.
+//! The built `mcp-auth` among others that fail it: stores that are killed, stalled and restarted,
+//! readers that hang up.
 
 #[cfg(test)]
 mod durability;
+#[cfg(test)]
+mod pipes;
 #[cfg(test)]
 mod redis;
 #[cfg(test)]
