@@ -1,6 +1,12 @@
 //! From texts to a [`Config`]: what is missing, bad or contradictory is refused by name.
 
-use std::{net::SocketAddr, path::PathBuf, str::FromStr, time::Duration};
+use std::{
+    fs,
+    net::SocketAddr,
+    path::{Path, PathBuf},
+    str::FromStr,
+    time::Duration,
+};
 
 use super::{
     Config, StoreConfig,
@@ -17,6 +23,8 @@ pub struct Refused {
     variable: String,
     why: String,
 }
+
+const REDIS_CA_FILE: &str = "REDIS_CA_FILE";
 
 /// What only makes sense with a provider.
 const OAUTH_ONLY: [&str; 19] = [
@@ -94,16 +102,32 @@ impl Config {
 }
 
 fn store(raw: &RawConfig) -> Result<StoreConfig, Refused> {
+    let ca_file = raw.text(REDIS_CA_FILE);
     if let Some(url) = raw.secret("REDIS_URL") {
         let address = RedisAddress::parse(url.expose());
         let address = address.map_err(|why| Refused::new("REDIS_URL", &why.to_string()))?;
-        return Ok(StoreConfig::Redis(address));
+        return match ca_file {
+            None => Ok(StoreConfig::Redis(address)),
+            Some(path) => trusting(address, Path::new(path)).map(StoreConfig::Redis),
+        };
+    }
+    if ca_file.is_some() {
+        return Err(Refused::new(REDIS_CA_FILE, "is set, but REDIS_URL is not"));
     }
     let folder = PathBuf::from(raw.text("MCP_AUTH_DATA").unwrap_or("./mcp-auth-data"));
     if folder.exists() && !folder.is_dir() {
         return Err(Refused::new("MCP_AUTH_DATA", "is not a folder"));
     }
     Ok(StoreConfig::Embedded(folder))
+}
+
+fn trusting(address: RedisAddress, ca_file: &Path) -> Result<RedisAddress, Refused> {
+    let refused = |why: String| Refused::new(REDIS_CA_FILE, &why);
+    if !ca_file.is_file() {
+        return Err(refused("is not a file".to_owned()));
+    }
+    let pem = fs::read(ca_file).map_err(|why| refused(format!("cannot be read: {why}")))?;
+    address.trusting(&pem).map_err(|why| refused(why.to_string()))
 }
 
 fn token(raw: &RawConfig) -> Result<Option<Secret>, Refused> {

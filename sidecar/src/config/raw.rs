@@ -26,8 +26,8 @@ Secrets, by the environment alone; each may be NAME_FILE=/path instead:
   AUTH0_CLIENT_SECRET, OIDC_CLIENT_SECRET
           The secret of the upstream OAuth client. Required with the OAuth part
   REDIS_URL
-          redis://, rediss://, redis+sentinel://host:port,…/service/db or
-          redis+cluster://host:port,…  [default: the embedded store in MCP_AUTH_DATA]
+          redis://, redis+sentinel://host:port,…/service/db or redis+cluster://host:port,…;
+          with rediss instead of redis by TLS  [default: the embedded store in MCP_AUTH_DATA]
   JWT_SIGNING_KEY
           64 hex digits; comma-separated: the first signs, all verify.
           Required with the OAuth part
@@ -97,6 +97,8 @@ flags! {
     /// Proxies in front whose X-Forwarded-For is believed [default: 1 behind a loopback or
     /// private address, else 0]
     mcp_auth_trusted_hops = "MCP_AUTH_TRUSTED_HOPS", "mcp-auth-trusted-hops";
+    /// The CAs that vouch for Redis, in PEM, instead of the machine's; with rediss only
+    redis_ca_file = "REDIS_CA_FILE", "redis-ca-file";
     /// Folder of the embedded store [default: ./mcp-auth-data]
     mcp_auth_data = "MCP_AUTH_DATA", "mcp-auth-data";
     /// Address of the public listener [default: 127.0.0.1:8081]

@@ -170,6 +170,38 @@ fn secrets_may_come_from_files() {
 }
 
 #[test]
+fn a_private_ca_of_redis_needs_tls_and_certificates() {
+    let folder = tempfile::tempdir().unwrap();
+    let file = |name: &str, text: &str| {
+        let path = folder.path().join(name);
+        fs::write(&path, text).unwrap();
+        path.to_str().unwrap().to_owned()
+    };
+    let made = rcgen::generate_simple_self_signed(["redis".to_owned()]).unwrap();
+    let good = file("ca.pem", &made.cert.pem());
+    let key_only = file("key.pem", &made.signing_key.serialize_pem());
+    let broken = "-----BEGIN CERTIFICATE-----\nAAAA\n-----END CERTIFICATE-----\n";
+    let broken = file("broken.pem", broken);
+    let folder = folder.path().to_str().unwrap();
+    let with = |url: &str, ca: &str| build(&[("REDIS_URL", url), ("REDIS_CA_FILE", ca)]);
+    for url in ["rediss://h", "rediss+cluster://a,b", "rediss+sentinel://a/main"] {
+        let StoreConfig::Redis(address) = with(url, &good).unwrap().store else { panic!("{url}") };
+        assert!(address.to_string().ends_with("by TLS with the CAs of REDIS_CA_FILE"), "{url}");
+    }
+    for refused in [
+        with("redis://h", &good),
+        with("rediss://h", &key_only),
+        with("rediss://h", &broken),
+        with("rediss://h", "/does/not/exist"),
+        with("rediss://h", folder),
+        build(&[("REDIS_CA_FILE", &good)]),
+    ] {
+        let refused = refused.unwrap_err();
+        assert!(refused.starts_with("REDIS_CA_FILE "), "{refused}");
+    }
+}
+
+#[test]
 fn no_secret_is_ever_shown() {
     let given: Vec<_> = OAUTH
         .into_iter()

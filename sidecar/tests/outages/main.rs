@@ -1,5 +1,5 @@
 //! The built `mcp-auth` among others that fail it: stores that are killed, stalled and restarted,
-//! readers that hang up.
+//! servers that cannot prove who they are, readers that hang up.
 
 #[cfg(test)]
 mod durability;
@@ -7,5 +7,7 @@ mod durability;
 mod pipes;
 #[cfg(test)]
 mod redis;
+#[cfg(test)]
+mod redis_tls;
 #[cfg(test)]
 mod support;

@@ -1,12 +1,13 @@
-//! `REDIS_URL`: which servers there are and how they stand to each other.
+//! `REDIS_URL` and `REDIS_CA_FILE`: which servers there are, how they stand to each other, and who
+//! vouches for them.
 
 use std::{fmt, num::NonZeroUsize, time::Duration};
 
 use redis::{
     AsyncConnectionConfig, Client, ConnectionAddr, ConnectionInfo, IntoConnectionInfo, RedisResult,
-    TlsMode,
+    TlsCertificates, TlsMode,
     cluster::ClusterClient,
-    sentinel::{SentinelClient, SentinelNodeConnectionInfo, SentinelServerType},
+    sentinel::{SentinelClient, SentinelClientBuilder, SentinelServerType},
 };
 
 use super::connection::Link;
@@ -21,6 +22,8 @@ pub(super) const ANSWER_WITHIN: Duration = Duration::from_secs(2);
 pub struct RedisAddress {
     topology: Topology,
     nodes: Vec<ConnectionInfo>,
+    /// Who vouches for servers reached by TLS; the machine's CAs if there is none.
+    ca: Option<TlsCertificates>,
 }
 
 #[derive(Clone, PartialEq, Eq)]
@@ -47,6 +50,17 @@ pub enum AddressRefused {
     DoesNotFit(&'static str),
 }
 
+/// Why certificates cannot vouch for the servers.
+#[derive(Debug, PartialEq, Eq, thiserror::Error)]
+pub enum CaRefused {
+    /// Without TLS nobody vouches for anybody.
+    #[error("needs a REDIS_URL with rediss")]
+    NoTls,
+    /// Not PEM, or without a certificate in it.
+    #[error("has no CA certificates in PEM")]
+    NoCertificates,
+}
+
 impl RedisAddress {
     /// Reads `redis://`, `rediss://`, `redis+sentinel://h:p,h:p/service/db` or
     /// `redis+cluster://h:p,h:p`; the last two with `rediss+` for TLS.
@@ -62,6 +76,12 @@ impl RedisAddress {
         if !matches!(tls, "redis" | "rediss") {
             return Err(AddressRefused::Scheme);
         }
+        if rest.contains('#') {
+            // The client takes `#insecure` for a wish to check no certificate.
+            return Err(AddressRefused::DoesNotFit(
+                "must not have a fragment (#…); in a password write %23",
+            ));
+        }
         let (authority, path) = rest.split_once('/').unwrap_or((rest, ""));
         let (user, hosts) = match authority.rsplit_once('@') {
             Some((user, hosts)) => (format!("{user}@"), hosts),
@@ -72,7 +92,33 @@ impl RedisAddress {
             .split(',')
             .map(|host| node(&format!("{tls}://{user}{host}/{database}"), host))
             .collect::<Result<_, _>>()?;
-        Ok(Self { topology, nodes })
+        Ok(Self { topology, nodes, ca: None })
+    }
+
+    /// The same servers, which only the CAs in `pem` vouch for.
+    ///
+    /// # Errors
+    /// [`CaRefused`] if there are none, or the servers are reached without TLS.
+    pub fn trusting(mut self, pem: &[u8]) -> Result<Self, CaRefused> {
+        if !self.is_tls() {
+            return Err(CaRefused::NoTls);
+        }
+        let found = reqwest::Certificate::from_pem_bundle(pem);
+        if found.is_ok_and(|found| found.is_empty()) {
+            return Err(CaRefused::NoCertificates);
+        }
+        let ca = TlsCertificates { client_tls: None, root_cert: Some(pem.to_owned()) };
+        for node in &mut self.nodes {
+            let client = Client::build_with_tls(node.clone(), ca.clone());
+            let client = client.map_err(|_| CaRefused::NoCertificates)?;
+            *node = client.get_connection_info().clone();
+        }
+        self.ca = Some(ca);
+        Ok(self)
+    }
+
+    fn is_tls(&self) -> bool {
+        matches!(self.nodes[0].addr(), ConnectionAddr::TcpTls { .. })
     }
 
     pub(super) async fn connect(&self) -> RedisResult<Link> {
@@ -82,13 +128,15 @@ impl RedisAddress {
                 self.connect_to(self.sentinel(service)?.async_get_client().await?).await
             }
             Topology::Cluster => {
-                let client = ClusterClient::builder(self.nodes.clone())
+                let mut cluster = ClusterClient::builder(self.nodes.clone())
                     .connection_timeout(CONNECT_WITHIN)
                     .response_timeout(ANSWER_WITHIN)
                     .retries(4)
-                    .max_connection_attempts(NonZeroUsize::MIN)
-                    .build()?;
-                Ok(Link::Cluster(client.get_async_connection().await?))
+                    .max_connection_attempts(NonZeroUsize::MIN);
+                if let Some(ca) = &self.ca {
+                    cluster = cluster.certs(ca.clone());
+                }
+                Ok(Link::Cluster(cluster.build()?.get_async_connection().await?))
             }
         }
     }
@@ -102,17 +150,25 @@ impl RedisAddress {
 
     /// The user and password are those of the servers; the sentinels are asked without.
     fn sentinel(&self, service: &str) -> RedisResult<SentinelClient> {
-        let mut servers = SentinelNodeConnectionInfo::default()
-            .set_redis_connection_info(self.nodes[0].redis_settings().clone());
-        if matches!(self.nodes[0].addr(), ConnectionAddr::TcpTls { .. }) {
-            servers = servers.set_tls_mode(TlsMode::Secure);
+        let sentinels = self.nodes.iter().map(|node| node.addr().clone());
+        let server = self.nodes[0].redis_settings();
+        let mut client =
+            SentinelClientBuilder::new(sentinels, service, SentinelServerType::Master)?
+                .set_client_to_redis_db(server.db())
+                .set_client_to_redis_protocol(server.protocol());
+        if let Some(username) = server.username() {
+            client = client.set_client_to_redis_username(username);
         }
-        let sentinels = self
-            .nodes
-            .iter()
-            .map(|node| node.addr().clone().into_connection_info())
-            .collect::<RedisResult<_>>()?;
-        SentinelClient::build(sentinels, service, Some(servers), SentinelServerType::Master)
+        if let Some(password) = server.password() {
+            client = client.set_client_to_redis_password(password);
+        }
+        if self.is_tls() {
+            client = client.set_client_to_redis_tls_mode(TlsMode::Secure);
+        }
+        if let Some(ca) = &self.ca {
+            client = client.set_client_to_redis_certificates(ca.clone());
+        }
+        client.build()
     }
 }
 
@@ -124,7 +180,12 @@ impl fmt::Display for RedisAddress {
             Topology::Sentinel { .. } => "Sentinels",
         };
         let nodes: Vec<_> = self.nodes.iter().map(|node| node.addr().to_string()).collect();
-        write!(f, "Redis, {kind} at {}", nodes.join(", "))
+        let tls = match (&self.ca, self.is_tls()) {
+            (Some(_), _) => ", by TLS with the CAs of REDIS_CA_FILE",
+            (None, true) => ", by TLS",
+            (None, false) => "",
+        };
+        write!(f, "Redis, {kind} at {}{tls}", nodes.join(", "))
     }
 }
 
@@ -175,7 +236,8 @@ mod tests {
         for (text, shown) in [
             ("redis://h:7000", "Redis, one server at h:7000"),
             ("redis://u:p%40ss@h/3", "Redis, one server at h:6379"),
-            ("rediss://:secret@h:7000/0", "Redis, one server at h:7000"),
+            ("rediss://:secret@h:7000/0", "Redis, one server at h:7000, by TLS"),
+            ("rediss+cluster://a:1,b:2", "Redis, a Cluster at a:1, b:2, by TLS"),
             ("redis+cluster://a:1,b:2,c:3", "Redis, a Cluster at a:1, b:2, c:3"),
             ("redis+sentinel://:p@a:1,b:2/main/2", "Redis, Sentinels at a:1, b:2"),
         ] {
@@ -198,6 +260,11 @@ mod tests {
             "redis+cluster://a:1,,b:2",
             "redis+sentinel://a:1",
             "redis+other://a:1",
+            "rediss://h:1/#insecure",
+            "rediss://h:1#insecure",
+            "rediss+cluster://h:1#insecure",
+            "rediss+sentinel://h:1/main/0#insecure",
+            "rediss+sentinel://h:1/main#insecure",
         ] {
             assert!(RedisAddress::parse(text).is_err(), "{text}");
         }

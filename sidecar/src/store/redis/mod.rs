@@ -18,7 +18,7 @@ pub(crate) mod testing;
 use async_trait::async_trait;
 use auth_core::{revocation::Revocation, session_id::SessionId, time::UnixTime};
 
-pub use self::address::{AddressRefused, RedisAddress};
+pub use self::address::{AddressRefused, CaRefused, RedisAddress};
 use self::{connection::Connection, feed::Feed, sessions::Sessions, values::Values};
 use super::{
     Answer, FeedCursor, FeedRead, Holder, Key, Store, StoreFailure, Stored, Swap, Update,
