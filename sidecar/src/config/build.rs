@@ -10,7 +10,7 @@ use std::{
 
 use super::{
     Config, StoreConfig,
-    oauth::{CimdExceptions, Lifetimes, OAuthConfig, Provider, TrustedHops},
+    oauth::{Brand, CimdExceptions, Lifetimes, OAuthConfig, Provider, TrustedHops},
     raw::RawConfig,
     values::{GivenUrl, HttpHosts, Key256, duration, is_scope, list},
 };
@@ -27,7 +27,7 @@ pub struct Refused {
 const REDIS_CA_FILE: &str = "REDIS_CA_FILE";
 
 /// What only makes sense with a provider.
-const OAUTH_ONLY: [&str; 19] = [
+const OAUTH_ONLY: [&str; 22] = [
     "AUTH0_CLIENT_ID",
     "AUTH0_CLIENT_SECRET",
     "AUTH0_AUDIENCE",
@@ -35,12 +35,15 @@ const OAUTH_ONLY: [&str; 19] = [
     "OIDC_CLIENT_SECRET",
     "OIDC_AUDIENCE",
     "OIDC_SCOPES",
+    "OIDC_PROMPT",
     "MCP_AUTH_URL",
     "MCP_RESOURCES",
     "MCP_SCOPES",
     "MCP_ACCESS_TOKEN_TTL",
     "MCP_REFRESH_TOKEN_TTL",
     "MCP_LOGIN_TTL",
+    "MCP_AUTH_BRAND_NAME",
+    "MCP_AUTH_BRAND_LOGO",
     "MCP_REGISTRATIONS_PER_MINUTE",
     "MCP_AUTH_TRUSTED_HOPS",
     "JWT_SIGNING_KEY",
@@ -184,6 +187,7 @@ fn oauth(
         },
         signing_keys,
         storage_keys,
+        brand: brand(raw, http)?,
         cimd: cimd(raw)?,
     }))
 }
@@ -234,7 +238,30 @@ fn provider(raw: &RawConfig, issuer: GivenUrl) -> Result<Provider, Refused> {
         client_secret: client_secret.ok_or_else(|| missing(own(one, other)))?,
         audience,
         scopes,
+        prompt: prompt(raw)?,
     })
+}
+
+/// `none` would forbid the provider what a login is for.
+fn prompt(raw: &RawConfig) -> Result<Option<String>, Refused> {
+    let Some(text) = raw.text("OIDC_PROMPT") else { return Ok(None) };
+    let mut parts = text.split(' ');
+    if !parts.all(|part| matches!(part, "login" | "consent" | "select_account")) {
+        let why = "must be login, consent or select_account, or several separated by spaces";
+        return Err(Refused::new("OIDC_PROMPT", why));
+    }
+    Ok(Some(text.to_owned()))
+}
+
+fn brand(raw: &RawConfig, http: &HttpHosts) -> Result<Brand, Refused> {
+    let name = raw.text("MCP_AUTH_BRAND_NAME").map(str::to_owned);
+    let is_long = |name: &String| name.chars().count() > 80;
+    if name.as_ref().is_some_and(|name| is_long(name) || name.chars().any(char::is_control)) {
+        let why = "must have at most 80 characters, all of them visible";
+        return Err(Refused::new("MCP_AUTH_BRAND_NAME", why));
+    }
+    let logo = raw.text("MCP_AUTH_BRAND_LOGO").map(|text| GivenUrl::parse(text, http)).transpose();
+    Ok(Brand { name, logo: logo.map_err(|why| Refused::new("MCP_AUTH_BRAND_LOGO", &why))? })
 }
 
 fn resources(raw: &RawConfig, http: &HttpHosts) -> Result<Vec<GivenUrl>, Refused> {

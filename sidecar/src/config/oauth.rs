@@ -26,6 +26,8 @@ pub struct OAuthConfig {
     pub signing_keys: Vec<Key256>,
     /// The first encrypts, all decrypt. Empty only with the embedded store, which makes its own.
     pub storage_keys: Vec<Key256>,
+    /// What pages show of the operator.
+    pub brand: Brand,
     /// Exceptions for tests of client id metadata documents.
     pub cimd: CimdExceptions,
 }
@@ -43,6 +45,17 @@ pub struct Provider {
     pub audience: Option<String>,
     /// The scopes asked for.
     pub scopes: Vec<String>,
+    /// What the provider is to ask of users at every login (OpenID Connect Core §3.1.2.1).
+    pub prompt: Option<String>,
+}
+
+/// What pages show of the operator.
+#[derive(Clone, Debug, Default)]
+pub struct Brand {
+    /// The operator's name.
+    pub name: Option<String>,
+    /// Where the operator's logo lies.
+    pub logo: Option<GivenUrl>,
 }
 
 /// How long things live.

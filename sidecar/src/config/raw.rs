@@ -75,6 +75,9 @@ flags! {
     oidc_audience = "OIDC_AUDIENCE", "oidc-audience";
     /// Scopes asked of the provider [default: openid profile email offline_access]
     oidc_scopes = "OIDC_SCOPES", "oidc-scopes";
+    /// What the provider asks of users at every login: login, consent or select_account, or
+    /// several separated by spaces [default: what it finds necessary]
+    oidc_prompt = "OIDC_PROMPT", "oidc-prompt";
     /// Public base URL, and issuer of the MCP tokens byte for byte. Required with the OAuth part
     mcp_auth_url = "MCP_AUTH_URL", "mcp-auth-url";
     /// Resources that tokens may be asked for, comma-separated. Required with the OAuth part
@@ -87,6 +90,10 @@ flags! {
     mcp_refresh_token_ttl = "MCP_REFRESH_TOKEN_TTL", "mcp-refresh-token-ttl";
     /// The absolute end of a login [default: 90d]
     mcp_login_ttl = "MCP_LOGIN_TTL", "mcp-login-ttl";
+    /// Who runs this, for the pages that users see
+    mcp_auth_brand_name = "MCP_AUTH_BRAND_NAME", "mcp-auth-brand-name";
+    /// The https: address of a logo, for the same pages
+    mcp_auth_brand_logo = "MCP_AUTH_BRAND_LOGO", "mcp-auth-brand-logo";
     /// How long revocations of users and clients are kept; at least the longest token lifetime
     /// of any issuer [default: 24h]
     mcp_auth_revocation_ttl = "MCP_AUTH_REVOCATION_TTL", "mcp-auth-revocation-ttl";
