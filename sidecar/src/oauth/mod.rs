@@ -13,6 +13,7 @@ pub mod identity;
 pub mod login;
 pub mod opaque;
 mod routes;
+pub mod upstream;
 pub mod vault;
 
 use std::sync::Arc;

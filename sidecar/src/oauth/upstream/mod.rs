@@ -1,0 +1,416 @@
+//! The identity provider: where users log in, and what it says about them.
+//!
+//! To it `mcp-auth` is one ordinary confidential client (OpenID Connect Core §3.1, with PKCE). What
+//! clients of ours may do with a login is not decided here.
+
+mod discovery;
+mod http;
+mod id_token;
+mod person;
+
+use std::{sync::Arc, time::Duration};
+
+use axum::http::{Request, header};
+use base64::{Engine, engine::general_purpose::STANDARD};
+use openidconnect::{
+    AuthType, AuthorizationCode, CsrfToken, HttpRequest, HttpResponse, Nonce,
+    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
+    RequestTokenError, Scope, StandardErrorResponse, TokenResponse as _,
+    core::{CoreAuthenticationFlow, CoreErrorResponseType, CoreTokenResponse},
+};
+use tokio::time::timeout;
+use url::{Url, form_urlencoded};
+
+use self::{
+    discovery::{Discovery, Known, NotDiscovered},
+    http::{CALL_WITHIN, Http, NoAnswer},
+    id_token::{Expected, Unbelievable},
+    person::Unnamed,
+};
+use super::{error::OAuthError, grant::UpstreamTokens, identity::Identity, opaque::Opaque};
+use crate::{
+    clock::Clock,
+    config::{oauth, values::HttpHosts},
+};
+
+/// How long a login may take once the user has come back, all calls together.
+const FINISH_WITHIN: Duration = Duration::from_secs(12);
+/// How long a refresh may take for reading anew who the user is.
+const REREAD_WITHIN: Duration = Duration::from_secs(3);
+/// What an access token is taken to live if its response does not say.
+const USUAL_LIFETIME: Duration = Duration::from_secs(3600);
+
+/// The identity provider.
+#[derive(Clone)]
+pub struct Provider(Arc<Inner>);
+
+struct Inner {
+    config: oauth::Provider,
+    discovery: Discovery,
+    http: Http,
+    clock: Clock,
+}
+
+/// What binds an answer of the provider to one login.
+#[derive(Clone, Debug)]
+pub struct Proof {
+    /// Comes back in the ID token.
+    pub nonce: Opaque,
+    /// What the PKCE challenge was made from.
+    pub verifier: Opaque,
+}
+
+/// Somebody who logged in.
+#[derive(Clone, Debug)]
+pub struct Authenticated {
+    /// Who.
+    pub identity: Identity,
+    /// The provider's tokens.
+    pub upstream: UpstreamTokens,
+}
+
+/// What a refresh brought.
+#[derive(Clone, Debug)]
+pub struct Refreshed {
+    /// The tokens from now on. The refresh token is the old one if there was no new one; the ID
+    /// token is absent if there was none.
+    pub upstream: UpstreamTokens,
+    /// Who the user is by the new ID token, if there was one and its claims could be read. Whether
+    /// the subject is still the same is for the caller to check.
+    pub identity: Option<Identity>,
+}
+
+/// Why a login comes to nothing.
+#[derive(Debug, thiserror::Error)]
+pub enum LoginFailure {
+    /// The provider does not know the code, or not for this login.
+    #[error("it refused the code: {0}")]
+    Refused(String),
+    /// What it says cannot be believed.
+    #[error("the ID token: {0}")]
+    Unbelievable(Unbelievable),
+    /// It names nobody.
+    #[error(transparent)]
+    Unnamed(Unnamed),
+    /// It gave no ID token.
+    #[error("there is no ID token in its answer")]
+    NoIdToken,
+    /// It does not answer, or not as it should.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+/// Why a refresh brought nothing.
+#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+pub enum RefreshFailure {
+    /// The provider says that the login is over.
+    #[error("it ended the login: {0}")]
+    Refused(String),
+    /// It does not answer, or not as it should: later it may.
+    #[error("{0}")]
+    Unavailable(String),
+}
+
+impl Provider {
+    /// The provider of this configuration. Nothing is asked yet.
+    pub fn new(
+        config: &oauth::Provider,
+        redirect_uri: String,
+        http_hosts: HttpHosts,
+        clock: Clock,
+    ) -> Self {
+        let http = Http::new();
+        let redirect_uri = RedirectUrl::new(redirect_uri).expect("it is made from MCP_AUTH_URL");
+        let discovery = Discovery::new(config.clone(), redirect_uri, http_hosts, http.clone());
+        Self(Arc::new(Inner { config: config.clone(), discovery, http, clock }))
+    }
+
+    /// Keeps what is known of the provider fresh, for as long as the process runs.
+    pub async fn keep_known(self) {
+        self.0.discovery.keep().await;
+    }
+
+    /// Whether enough is known of the provider to send users there.
+    pub fn is_known(&self) -> bool {
+        self.0.discovery.latest().is_some()
+    }
+
+    /// Where the user's browser is sent to log in (OpenID Connect Core §3.1.2.1).
+    ///
+    /// # Errors
+    /// [`OAuthError::Provider`] if the provider has never answered.
+    pub async fn login_url(&self, state: &Opaque, proof: &Proof) -> Result<Url, OAuthError> {
+        let known = self.known().await?;
+        let config = &self.0.config;
+        let verifier = PkceCodeVerifier::new(proof.verifier.expose().to_owned());
+        let state = CsrfToken::new(state.expose().to_owned());
+        let nonce = Nonce::new(proof.nonce.expose().to_owned());
+        let mut request = known
+            .client
+            .authorize_url(CoreAuthenticationFlow::AuthorizationCode, || state, || nonce)
+            .set_pkce_challenge(PkceCodeChallenge::from_code_verifier_sha256(&verifier));
+        // `openid` is added by the flow.
+        for scope in config.scopes.iter().filter(|scope| *scope != "openid") {
+            request = request.add_scope(Scope::new(scope.clone()));
+        }
+        if let Some(audience) = &config.audience {
+            request = request.add_extra_param("audience", audience);
+        }
+        if let Some(prompt) = &config.prompt {
+            request = request.add_extra_param("prompt", prompt);
+        }
+        Ok(request.url().0)
+    }
+
+    /// Whether an authorization response may come from this provider (RFC 9207 §2.4): the `iss` it
+    /// carries is the provider's, and is not missing where it was promised.
+    ///
+    /// # Errors
+    /// [`OAuthError::Provider`] if the provider has never answered.
+    pub async fn may_have_sent(&self, iss: Option<&str>) -> Result<bool, OAuthError> {
+        match iss {
+            Some(iss) => Ok(iss == self.0.config.issuer.as_str()),
+            None => Ok(!self.known().await?.names_issuer),
+        }
+    }
+
+    /// Redeems the code that the user came back with, and reads who it is.
+    ///
+    /// # Errors
+    /// [`LoginFailure`]
+    pub async fn finish_login(
+        &self,
+        code: &str,
+        proof: &Proof,
+    ) -> Result<Authenticated, LoginFailure> {
+        let slow = |_| LoginFailure::Unavailable("it takes too long".to_owned());
+        timeout(FINISH_WITHIN, self.redeem(code, proof)).await.map_err(slow)?
+    }
+
+    /// Asks for new tokens.
+    ///
+    /// # Errors
+    /// [`RefreshFailure`]
+    pub async fn refresh(&self, refresh_token: &str) -> Result<Refreshed, RefreshFailure> {
+        let away = |why: Arc<NotDiscovered>| RefreshFailure::Unavailable(why.to_string());
+        let slow = |_| RefreshFailure::Unavailable("it takes too long".to_owned());
+        let refresh_token = RefreshToken::new(refresh_token.to_owned());
+        let asked = async {
+            let known = self.0.discovery.known().await.map_err(away)?;
+            let request = known
+                .client
+                .exchange_refresh_token(&refresh_token)
+                .map_err(|missing| RefreshFailure::Unavailable(missing.to_string()))?;
+            let answer = request.request_async(&|request| self.send(request)).await;
+            match answer {
+                Ok(tokens) => Ok((tokens, known)),
+                Err(failure) => Err(RefreshFailure::from(NoTokens::of(failure))),
+            }
+        };
+        let (tokens, known) = timeout(CALL_WITHIN, asked).await.map_err(slow)??;
+        let mut upstream = self.tokens(&tokens);
+        upstream.refresh_token.get_or_insert_with(|| refresh_token.into_secret());
+        // By now the old tokens may be spent, so the new ones count whatever comes of the rest.
+        let identity = match timeout(REREAD_WITHIN, self.identify(&tokens, known, None)).await {
+            Ok(Ok(identity)) => Some(identity),
+            Ok(Err(LoginFailure::NoIdToken)) => None,
+            Ok(Err(
+                cause @ (LoginFailure::Unavailable(_) | LoginFailure::Unnamed(Unnamed::Away(_))),
+            )) => {
+                tracing::warn!(%cause, "who a user is could not be read again at a refresh");
+                None
+            }
+            Ok(Err(cause)) => return Err(RefreshFailure::Unavailable(cause.to_string())),
+            Err(_) => None,
+        };
+        Ok(Refreshed { upstream, identity })
+    }
+
+    /// Tells the provider that its tokens are no longer needed (RFC 7009), if it takes that. Whether
+    /// it worked is of no consequence for ours, so it is only logged.
+    pub async fn revoke(&self, tokens: &UpstreamTokens) {
+        let Some(known) = self.0.discovery.latest() else { return };
+        let Some(address) = &known.revocation else { return };
+        let (token, hint) = match &tokens.refresh_token {
+            Some(token) => (token, "refresh_token"),
+            None => (&tokens.access_token, "access_token"),
+        };
+        let fields = [("token", token.as_str()), ("token_type_hint", hint)];
+        match self.send(self.authenticated(&known, address, &fields)).await {
+            Ok(answer) if answer.status().is_success() => {}
+            Ok(answer) => tracing::warn!(
+                status = answer.status().as_u16(),
+                "the identity provider did not revoke its tokens"
+            ),
+            Err(cause) => tracing::warn!(%cause, "the identity provider did not revoke its tokens"),
+        }
+    }
+
+    /// Where a browser ends its login at the provider (RP-Initiated Logout §2), if there is such a
+    /// place.
+    pub async fn logout_url(&self, back_to: &str) -> Option<Url> {
+        let known = self.0.discovery.known().await.ok()?;
+        let mut url = known.end_session.clone()?;
+        url.query_pairs_mut()
+            .append_pair("client_id", &self.0.config.client_id)
+            .append_pair("post_logout_redirect_uri", back_to);
+        Some(url)
+    }
+
+    async fn redeem(&self, code: &str, proof: &Proof) -> Result<Authenticated, LoginFailure> {
+        let away = |why: Arc<NotDiscovered>| LoginFailure::Unavailable(why.to_string());
+        let known = self.0.discovery.known().await.map_err(away)?;
+        let answer = known
+            .client
+            .exchange_code(AuthorizationCode::new(code.to_owned()))
+            .map_err(|missing| LoginFailure::Unavailable(missing.to_string()))?
+            .set_pkce_verifier(PkceCodeVerifier::new(proof.verifier.expose().to_owned()))
+            .request_async(&|request| self.send(request))
+            .await;
+        let tokens = answer.map_err(|failure| LoginFailure::from(NoTokens::of(failure)))?;
+        let identity = self.identify(&tokens, known, Some(&proof.nonce)).await?;
+        Ok(Authenticated { identity, upstream: self.tokens(&tokens) })
+    }
+
+    /// Who the ID token is about. If no key that is known verifies it, the keys are read again.
+    async fn identify(
+        &self,
+        tokens: &CoreTokenResponse,
+        known: Arc<Known>,
+        nonce: Option<&Opaque>,
+    ) -> Result<Identity, LoginFailure> {
+        let token = tokens.id_token().ok_or(LoginFailure::NoIdToken)?;
+        let now = self.0.clock.now();
+        let expected = Expected { client_id: &self.0.config.client_id, nonce, now };
+        let (claims, known) = match id_token::verify(token, &known, &expected) {
+            Err(Unbelievable::Signature(_)) => {
+                let newer = self.0.discovery.newer_than(Some(&known)).await;
+                let newer = newer.map_err(|why| LoginFailure::Unavailable(why.to_string()))?;
+                (id_token::verify(token, &newer, &expected), newer)
+            }
+            decided => (decided, known),
+        };
+        let claims = claims.map_err(LoginFailure::Unbelievable)?;
+        let identity = person::identify(&known, &self.0.http, claims, tokens.access_token()).await;
+        identity.map_err(LoginFailure::Unnamed)
+    }
+
+    /// A form in our client's name. The crate has no revocation at providers without TLS, which
+    /// development has.
+    fn authenticated(&self, known: &Known, address: &Url, fields: &[(&str, &str)]) -> HttpRequest {
+        let config = &self.0.config;
+        let credentials = [config.client_id.as_str(), config.client_secret.expose()];
+        let mut form = form_urlencoded::Serializer::new(String::new());
+        form.extend_pairs(fields);
+        let mut request = Request::post(address.as_str())
+            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
+        if matches!(known.client.auth_type(), AuthType::RequestBody) {
+            form.extend_pairs(["client_id", "client_secret"].into_iter().zip(credentials));
+        } else {
+            // RFC 6749 §2.3.1: each part is encoded by itself.
+            let [id, secret] = credentials
+                .map(|part| form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>());
+            let basic = STANDARD.encode(format!("{id}:{secret}"));
+            request = request.header(header::AUTHORIZATION, format!("Basic {basic}"));
+        }
+        request.body(form.finish().into_bytes()).expect("a URL and these headers make a request")
+    }
+
+    fn tokens(&self, tokens: &CoreTokenResponse) -> UpstreamTokens {
+        UpstreamTokens {
+            access_token: tokens.access_token().secret().clone(),
+            expires_at: self.0.clock.now() + tokens.expires_in().unwrap_or(USUAL_LIFETIME),
+            refresh_token: tokens.refresh_token().map(|it| it.secret().clone()),
+            id_token: tokens.id_token().map(ToString::to_string),
+        }
+    }
+
+    async fn known(&self) -> Result<Arc<Known>, OAuthError> {
+        let known = self.0.discovery.known().await;
+        known.map_err(|why| OAuthError::Provider(why.to_string()))
+    }
+
+    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
+        self.0.http.send(request).await
+    }
+}
+
+/// Why the token endpoint gave nothing.
+enum NoTokens {
+    /// The code or refresh token is not good (any more).
+    Refused(String),
+    /// Anything else: our own mistake, or a provider that is not well.
+    Unavailable(String),
+}
+
+impl NoTokens {
+    fn of(
+        failure: RequestTokenError<NoAnswer, StandardErrorResponse<CoreErrorResponseType>>,
+    ) -> Self {
+        match failure {
+            RequestTokenError::ServerResponse(answer) => {
+                let text = answer.to_string();
+                if is_final(answer.error()) { Self::Refused(text) } else { Self::Unavailable(text) }
+            }
+            RequestTokenError::Request(cause) => Self::Unavailable(cause.to_string()),
+            // The body may hold tokens, so only the place of the mistake is told.
+            RequestTokenError::Parse(cause, _body) => {
+                Self::Unavailable(format!("its token response cannot be read: {cause}"))
+            }
+            RequestTokenError::Other(cause) => Self::Unavailable(cause),
+        }
+    }
+}
+
+impl From<NoTokens> for LoginFailure {
+    fn from(why: NoTokens) -> Self {
+        match why {
+            NoTokens::Refused(why) => Self::Refused(why),
+            NoTokens::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+impl From<NoTokens> for RefreshFailure {
+    fn from(why: NoTokens) -> Self {
+        match why {
+            NoTokens::Refused(why) => Self::Refused(why),
+            NoTokens::Unavailable(why) => Self::Unavailable(why),
+        }
+    }
+}
+
+/// Whether asking again is of no use until the user has logged in again: RFC 6749 §5.2, and the
+/// errors of OpenID Connect Core §3.1.2.6 that providers answer a refresh with.
+fn is_final(error: &CoreErrorResponseType) -> bool {
+    match error {
+        CoreErrorResponseType::InvalidGrant => true,
+        CoreErrorResponseType::Extension(code) => matches!(
+            code.as_str(),
+            "access_denied" | "consent_required" | "interaction_required" | "login_required"
+        ),
+        CoreErrorResponseType::InvalidClient
+        | CoreErrorResponseType::InvalidRequest
+        | CoreErrorResponseType::InvalidScope
+        | CoreErrorResponseType::UnauthorizedClient
+        | CoreErrorResponseType::UnsupportedGrantType => false,
+    }
+}
+
+impl From<LoginFailure> for OAuthError {
+    fn from(failure: LoginFailure) -> Self {
+        match failure {
+            LoginFailure::Refused(_) => {
+                Self::AccessDenied("the identity provider did not accept the login")
+            }
+            LoginFailure::Unbelievable(_)
+            | LoginFailure::NoIdToken
+            | LoginFailure::Unnamed(Unnamed::Mixed(_)) => {
+                Self::AccessDenied("what the identity provider says about the login is not valid")
+            }
+            LoginFailure::Unnamed(Unnamed::Away(why)) | LoginFailure::Unavailable(why) => {
+                Self::Provider(why)
+            }
+        }
+    }
+}
