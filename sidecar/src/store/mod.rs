@@ -62,7 +62,7 @@ pub trait Store: Send + Sync + 'static {
     ) -> Answer<Vec<Stored>>;
 
     /// Puts an entry at the end of the feed. One of the same session, user or client moves there,
-    /// and then never expires sooner than it would have.
+    /// and then never expires sooner nor refuses less than it would have.
     async fn publish(&self, entry: &Revocation) -> Answer<()>;
 
     /// Entries from just after `after`, at most `limit`, in the order of their publication.

@@ -1,5 +1,7 @@
 //! What every store must do, run on each of them by [`for_store`].
 
+pub(crate) mod followers;
+
 use std::{sync::Arc, time::Duration};
 
 use auth_core::{revocation::Revocation, session::Session, session_id::SessionId, time::UnixTime};
@@ -24,6 +26,7 @@ macro_rules! for_store {
             the_feed_is_read_in_order_and_in_pages,
             a_subject_published_again_moves_to_the_end,
             an_entry_never_expires_sooner_than_published,
+            an_entry_never_reaches_less_far_than_published,
             a_cursor_is_too_old_once_an_unread_entry_was_dropped,
             a_drop_in_the_middle_of_the_pages_sends_nobody_back,
             a_cursor_of_another_store_is_refused,
@@ -34,6 +37,21 @@ macro_rules! for_store {
             of_many_who_swap_one_value_one_wins,
             a_value_expires,
         );
+        $crate::store::suite::for_store!($new => properties:
+            no_follower_misses_a_live_entry,
+            no_follower_misses_what_many_write,
+        );
+    };
+    ($new:expr => properties: $($test:ident,)*) => {
+        $(
+            #[test]
+            fn $test() {
+                $crate::store::suite::followers::$test(async || {
+                    let (store, guard) = $new;
+                    $crate::store::suite::followers::kept(store, guard)
+                });
+            }
+        )*
     };
     ($new:expr; $($test:ident,)*) => {
         $(
@@ -181,6 +199,22 @@ pub(crate) async fn an_entry_never_expires_sooner_than_published(store: AnyStore
     store.publish(&entry(100)).await.unwrap();
     store.publish(&entry(50)).await.unwrap();
     assert_eq!(page(&*store, None, 10).await.0, [entry(100)]);
+}
+
+pub(crate) async fn an_entry_never_reaches_less_far_than_published(store: AnyStore) {
+    let now = store.now().await.unwrap().secs();
+    let client = |issued_before| Revocation::Client {
+        client_id: "a".to_owned(),
+        issued_before: UnixTime::from_secs(issued_before),
+        expires_at: UnixTime::from_secs(now + 100),
+    };
+    for issued_before in [now, now - 1] {
+        store.publish(&user_entry("a", issued_before, now + 100)).await.unwrap();
+        store.publish(&client(issued_before)).await.unwrap();
+    }
+    assert_eq!(page(&*store, None, 10).await.0, [user_entry("a", now, now + 100), client(now)]);
+    let found = store.issued_before(&Holder::User("a".to_owned())).await.unwrap();
+    assert_eq!(found, Some(UnixTime::from_secs(now)));
 }
 
 pub(crate) async fn a_cursor_is_too_old_once_an_unread_entry_was_dropped(store: AnyStore) {

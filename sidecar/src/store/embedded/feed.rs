@@ -38,7 +38,7 @@ pub(super) fn publish(
     let subject = subject(&entry);
     let earlier = txn.open_table(SUBJECTS)?.get(subject.as_str())?.map(|found| found.value());
     let entry = match earlier {
-        Some(sequence) => lasting_as_long_as(entry, &remove(txn, sequence)?),
+        Some(sequence) => reaching_as_far_as(entry, &remove(txn, sequence)?),
         None => entry,
     };
     let sequence = count(txn, now)?;
@@ -96,13 +96,8 @@ pub(super) fn issued_before(
     let Some(sequence) = txn.open_table(SUBJECTS)?.get(subject.as_str())? else { return Ok(None) };
     let entries = txn.open_table(ENTRIES)?;
     let Some(entry) = entries.get(sequence.value())? else { return Ok(None) };
-    Ok(match from_bytes(entry.value())? {
-        Revocation::User { issued_before, expires_at, .. }
-        | Revocation::Client { issued_before, expires_at, .. } => {
-            (expires_at > now).then_some(issued_before)
-        }
-        Revocation::Session { .. } => None,
-    })
+    let entry = from_bytes(entry.value())?;
+    Ok(issued_before_of(&entry).filter(|_| entry.expires_at() > now))
 }
 
 /// Drops at most `limit` entries that can hit no living token any more.
@@ -153,15 +148,29 @@ fn count(txn: &WriteTransaction, now: UnixTime) -> Result<u64, redb::Error> {
     Ok(next)
 }
 
-/// A session may have been found to live longer; it is never forgotten sooner.
-fn lasting_as_long_as(mut entry: Revocation, earlier: &Revocation) -> Revocation {
-    let later = entry.expires_at().max(earlier.expires_at());
+/// A session may have been found to live longer, and of two revocations of one user that cross on
+/// their way here the later second counts.
+fn reaching_as_far_as(mut entry: Revocation, earlier: &Revocation) -> Revocation {
+    let end = entry.expires_at().max(earlier.expires_at());
+    let barred = issued_before_of(earlier);
     match &mut entry {
-        Revocation::Session { expires_at, .. }
-        | Revocation::User { expires_at, .. }
-        | Revocation::Client { expires_at, .. } => *expires_at = later,
+        Revocation::Session { expires_at, .. } => *expires_at = end,
+        Revocation::User { issued_before, expires_at, .. }
+        | Revocation::Client { issued_before, expires_at, .. } => {
+            *expires_at = end;
+            *issued_before = barred.map_or(*issued_before, |barred| barred.max(*issued_before));
+        }
     }
     entry
+}
+
+fn issued_before_of(entry: &Revocation) -> Option<UnixTime> {
+    match entry {
+        Revocation::User { issued_before, .. } | Revocation::Client { issued_before, .. } => {
+            Some(*issued_before)
+        }
+        Revocation::Session { .. } => None,
+    }
 }
 
 fn subject(entry: &Revocation) -> String {
