@@ -13,6 +13,11 @@ impl HashDigits {
     pub const fn new(digits: usize) -> Option<Self> {
         if digits >= 8 && digits <= 40 { Some(Self(digits)) } else { None }
     }
+
+    /// How many they are.
+    pub const fn get(self) -> usize {
+        self.0
+    }
 }
 
 impl Default for HashDigits {

@@ -32,6 +32,6 @@ pub fn describe(config: &Config) -> String {
             line("scopes", &oauth.scopes.join(", "));
         }
     }
-    line("user ids", &format!("{} hex digits of the hash", config.user_id_hash_digits));
+    line("user ids", &format!("{} hex digits of the hash", config.user_id_hash_digits.get()));
     text
 }

@@ -8,6 +8,8 @@ use std::{
     time::Duration,
 };
 
+use auth_core::user_id::HashDigits;
+
 use super::{
     Config, StoreConfig,
     oauth::{Brand, CimdExceptions, Lifetimes, OAuthConfig, Provider, TrustedHops},
@@ -78,7 +80,7 @@ impl Config {
         let revocation_ttl = time(raw, "MCP_AUTH_REVOCATION_TTL", 24 * 3600)?;
         let insecure_http_hosts = HttpHosts::parse(raw.text("MCP_AUTH_INSECURE_HTTP_HOSTS"))
             .map_err(|why| Refused::new("MCP_AUTH_INSECURE_HTTP_HOSTS", &why))?;
-        let user_id_hash_digits = number(raw, "MCP_USER_ID_HASH_DIGITS", 8, 8, 40)?;
+        let user_id_hash_digits = hash_digits(raw)?;
         let store = store(raw)?;
         let oauth = oauth(raw, &insecure_http_hosts, &store)?;
         if let Some(oauth) = &oauth {
@@ -102,6 +104,11 @@ impl Config {
             oauth,
         })
     }
+}
+
+fn hash_digits(raw: &RawConfig) -> Result<HashDigits, Refused> {
+    let digits = number(raw, "MCP_USER_ID_HASH_DIGITS", 8, 8, 40)?;
+    Ok(HashDigits::new(digits).expect("8 to 40 digits are accepted"))
 }
 
 fn store(raw: &RawConfig) -> Result<StoreConfig, Refused> {

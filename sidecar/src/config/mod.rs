@@ -10,6 +10,7 @@ pub mod values;
 
 use std::{net::SocketAddr, path::PathBuf, time::Duration};
 
+use auth_core::user_id::HashDigits;
 use oauth::OAuthConfig;
 use values::HttpHosts;
 
@@ -31,7 +32,7 @@ pub struct Config {
     /// How long revocations of users, clients and unseen sessions are kept.
     pub revocation_ttl: Duration,
     /// Hex digits of the hash in a user id.
-    pub user_id_hash_digits: usize,
+    pub user_id_hash_digits: HashDigits,
     /// Hosts besides loopback for which `http:` is accepted.
     pub insecure_http_hosts: HttpHosts,
     /// The OAuth authorization server, if a provider is configured.
@@ -47,5 +48,7 @@ pub enum StoreConfig {
     Redis(RedisAddress),
 }
 
+#[cfg(test)]
+pub(crate) mod testing;
 #[cfg(test)]
 mod tests;

@@ -1,26 +1,14 @@
 //! The table of variables, row by row.
 
-use std::{collections::BTreeMap, fs, time::Duration};
+use std::{fs, time::Duration};
 
-use clap::{Args, Command, FromArgMatches};
+use auth_core::user_id::HashDigits;
 
 use super::{
-    Config, StoreConfig,
+    StoreConfig,
     oauth::TrustedHops,
-    raw::{Flags, RawConfig, SECRETS},
+    testing::{FERNET, KEY, OAUTH, build},
 };
-
-const KEY: &str = "000102030405060708090a0b0c0d0e0f101112131415161718191a1b1c1d1e1f";
-const FERNET: &str = "AAECAwQFBgcICQoLDA0ODxAREhMUFRYXGBkaGxwdHh8=";
-const OAUTH: [(&str, &str); 7] = [
-    ("AUTH0_DOMAIN", "tenant.auth0.com"),
-    ("AUTH0_CLIENT_ID", "client"),
-    ("AUTH0_CLIENT_SECRET", "hunter2"),
-    ("AUTH0_AUDIENCE", "https://api.example/"),
-    ("MCP_AUTH_URL", "https://auth.example/base"),
-    ("MCP_RESOURCES", "https://mcp.example/mcp"),
-    ("JWT_SIGNING_KEY", KEY),
-];
 
 #[test]
 fn nothing_set_is_sessions_only_on_loopback() {
@@ -28,7 +16,7 @@ fn nothing_set_is_sessions_only_on_loopback() {
     assert_eq!(config.internal_listen.to_string(), "127.0.0.1:8082");
     assert_eq!(config.listen.to_string(), "127.0.0.1:8081");
     assert_eq!(config.revocation_ttl, Duration::from_secs(86_400));
-    assert_eq!(config.user_id_hash_digits, 8);
+    assert_eq!(config.user_id_hash_digits, HashDigits::default());
     assert!(config.token.is_none() && config.oauth.is_none());
     assert!(
         matches!(config.store, StoreConfig::Embedded(folder) if folder.ends_with("mcp-auth-data"))
@@ -221,23 +209,4 @@ fn no_secret_is_ever_shown() {
         assert!(!shown.contains(secret), "{shown}");
     }
     assert!(shown.contains("[redacted]"));
-}
-
-/// Builds as `serve` does, with variables instead of the process's.
-fn build(given: &[(&str, &str)]) -> Result<Config, String> {
-    let given: BTreeMap<&str, &str> = given.iter().copied().collect();
-    let is_secret = |name: &str| {
-        SECRETS
-            .iter()
-            .any(|it| name.strip_prefix(it).is_some_and(|rest| rest.is_empty() || rest == "_FILE"))
-    };
-    let flags = given.iter().filter(|(name, _)| !is_secret(name)).flat_map(|(name, value)| {
-        [format!("--{}", name.to_lowercase().replace('_', "-")), (*value).to_owned()]
-    });
-    let command = Flags::augment_args(Command::new("test")).no_binary_name(true);
-    let matches =
-        command.mut_args(|arg| arg.env(None).allow_hyphen_values(true)).get_matches_from(flags);
-    let flags = Flags::from_arg_matches(&matches).unwrap();
-    let raw = RawConfig::collect(flags, |name| given.get(name).map(|value| (*value).to_owned()));
-    raw.and_then(|raw| Config::build(&raw)).map_err(|refused| refused.to_string())
 }
