@@ -69,10 +69,7 @@ fn configured(flags: Flags) -> Result<Config, String> {
     if LogFormat::parse(format.as_deref()).is_none() {
         return Err("MCP_AUTH_LOG_FORMAT must be text or json".to_owned());
     }
-    match serve::unsupported(&config) {
-        Some(why) => Err(why.to_owned()),
-        None => Ok(config),
-    }
+    Ok(config)
 }
 
 fn refused(why: &str) -> ExitCode {

@@ -2,13 +2,14 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
-use axum::serve::ListenerExt;
+use axum::{Router, serve::ListenerExt};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch, time::timeout};
 
 use crate::{
     clock::Clock,
-    config::{Config, StoreConfig},
+    config::{Config, StoreConfig, oauth::CimdExceptions},
+    oauth::{self, AuthorizationServer, NotBuilt},
     page,
     routes::{self, Internal},
     sessions::Sessions,
@@ -31,6 +32,9 @@ pub enum NotServed {
         /// What is wrong.
         why: crate::store::embedded::OpenFailure,
     },
+    /// The authorization server.
+    #[error(transparent)]
+    NotBuilt(#[from] NotBuilt),
     /// A listener.
     #[error("{variable} {address}: {why}")]
     Listen {
@@ -42,16 +46,8 @@ pub enum NotServed {
         why: std::io::Error,
     },
     /// Serving ended by itself.
-    #[error("the internal listener failed: {0}")]
+    #[error("a listener failed: {0}")]
     Ended(#[from] std::io::Error),
-}
-
-/// Why a configuration that is valid is not served.
-pub fn unsupported(config: &Config) -> Option<&'static str> {
-    config
-        .oauth
-        .as_ref()
-        .map(|_| "AUTH0_DOMAIN or OIDC_ISSUER: the OAuth part is not supported yet")
 }
 
 /// Serves until `stop` resolves, then drains.
@@ -63,9 +59,14 @@ pub async fn serve(
     metrics: PrometheusHandle,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NotServed> {
-    let listener = listen("MCP_AUTH_INTERNAL_LISTEN", config.internal_listen).await?;
+    let internal_listener = listen("MCP_AUTH_INTERNAL_LISTEN", config.internal_listen).await?;
+    let listener = match &config.oauth {
+        Some(_) => Some(listen("MCP_AUTH_LISTEN", config.listen).await?),
+        None => None,
+    };
     let clock = Clock::system();
     let store = open(&config.store, clock.clone())?;
+    let server = AuthorizationServer::new(config, &store, clock.clone())?;
     let internal = Internal {
         sessions: Sessions::new(Arc::clone(&store), config.revocation_ttl),
         store: Arc::clone(&store),
@@ -74,30 +75,27 @@ pub async fn serve(
         metrics: metrics.clone(),
     };
     let sweeper = tokio::spawn(sweep(store, metrics));
-    let address = listener.local_addr()?;
-    tracing::info!(%address, store = ?config.store, "the internal listener is open");
-    if config.token.is_none() {
-        tracing::warn!(
-            "MCP_AUTH_TOKEN is unset: whoever reaches this machine's loopback may revoke"
-        );
-    }
+    announce(config, &internal_listener, listener.as_ref())?;
 
-    let (stopping, mut stopped) = watch::channel(false);
-    let draining = async move {
-        stop.await;
-        tracing::info!("stopping: requests under way are finished");
-        // Nobody listens only if serving has ended already.
-        let _ = stopping.send(true);
+    let (stopping, stopped) = watch::channel(false);
+    let internal = answer(internal_listener, routes::router(internal), stopped.clone());
+    let public = async {
+        match (listener, server) {
+            (Some(listener), Some(server)) => {
+                answer(listener, oauth::router(server), stopped.clone()).await
+            }
+            (None, _) | (_, None) => Ok(()),
+        }
     };
-    // An answer is one small packet, which is not to wait for another.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let server = axum::serve(listener, routes::router(internal)).with_graceful_shutdown(draining);
-    let server = server.into_future();
-    tokio::pin!(server);
+    let serving = async { tokio::try_join!(internal, public).map(drop) };
+    tokio::pin!(serving);
     let ended = tokio::select! {
-        ended = &mut server => ended,
-        _ = stopped.wait_for(|stopping| *stopping) => {
-            timeout(DRAIN, server).await.unwrap_or_else(|_| {
+        ended = &mut serving => ended,
+        () = stop => {
+            tracing::info!("stopping: requests under way are finished");
+            // Nobody listens only if serving has ended already.
+            let _ = stopping.send(true);
+            timeout(DRAIN, serving).await.unwrap_or_else(|_| {
                 tracing::warn!("some requests were not finished in time");
                 Ok(())
             })
@@ -105,6 +103,44 @@ pub async fn serve(
     };
     sweeper.abort();
     Ok(ended?)
+}
+
+/// Answers until it is told to stop, and then what is under way.
+async fn answer(
+    listener: TcpListener,
+    router: Router,
+    mut stopped: watch::Receiver<bool>,
+) -> std::io::Result<()> {
+    // An answer is one small packet, which is not to wait for another.
+    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
+    let told = async move { drop(stopped.wait_for(|stopping| *stopping).await) };
+    let service = router.into_make_service_with_connect_info::<SocketAddr>();
+    axum::serve(listener, service).with_graceful_shutdown(told).await
+}
+
+fn announce(
+    config: &Config,
+    internal: &TcpListener,
+    public: Option<&TcpListener>,
+) -> std::io::Result<()> {
+    let address = internal.local_addr()?;
+    tracing::info!(%address, store = ?config.store, "the internal listener is open");
+    if let (Some(public), Some(oauth)) = (public, &config.oauth) {
+        let address = public.local_addr()?;
+        tracing::info!(%address, issuer = %oauth.url, "the public listener is open");
+        if oauth.cimd != CimdExceptions::default() {
+            tracing::warn!(
+                "MCP_AUTH_CIMD_CA_FILE or MCP_AUTH_CIMD_ALLOW_LOOPBACK is set: NOT FOR PRODUCTION, \
+                 clients may make this machine call itself"
+            );
+        }
+    }
+    if config.token.is_none() {
+        tracing::warn!(
+            "MCP_AUTH_TOKEN is unset: whoever reaches this machine's loopback may revoke"
+        );
+    }
+    Ok(())
 }
 
 async fn listen(variable: &'static str, address: SocketAddr) -> Result<TcpListener, NotServed> {

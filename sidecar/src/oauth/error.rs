@@ -64,6 +64,9 @@ pub enum OAuthError {
     /// What was remembered cannot be had.
     #[error(transparent)]
     Vault(#[from] VaultFailure),
+    /// It took too long.
+    #[error("this took too long")]
+    TooSlow,
     /// The identity provider does not answer, or not as it should.
     #[error("the identity provider: {0}")]
     Provider(String),
@@ -89,7 +92,7 @@ impl OAuthError {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::UnknownAddress => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
-            Self::Vault(_) | Self::Provider(_) => {
+            Self::Vault(_) | Self::TooSlow | Self::Provider(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
             }
         }
@@ -142,7 +145,7 @@ impl IntoResponse for OAuthError {
             Self::TooMany(seconds) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
             }
-            Self::Vault(_) | Self::Provider(_) => {
+            Self::Vault(_) | Self::TooSlow | Self::Provider(_) => {
                 headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
             }
             Self::Unauthenticated => {

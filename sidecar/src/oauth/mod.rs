@@ -12,17 +12,30 @@ pub mod grant;
 pub mod identity;
 pub mod login;
 pub mod opaque;
+pub mod params;
 mod routes;
+#[cfg(test)]
+pub(crate) mod testing;
 pub mod upstream;
 pub mod vault;
 
-use std::sync::Arc;
+use std::{path::PathBuf, sync::Arc};
 
 use auth_core::user_id::HashDigits;
 use axum::Router;
 
-use self::vault::Vault;
-use crate::{clock::Clock, config::oauth::OAuthConfig, secret::Secret, sessions::Sessions};
+use self::{
+    client::Clients,
+    crypt::{KEY_FILE, NoKey, StorageKeys},
+    vault::Vault,
+};
+use crate::{
+    clock::Clock,
+    config::{Config, StoreConfig, oauth::OAuthConfig},
+    secret::Secret,
+    sessions::Sessions,
+    store::Store,
+};
 
 /// What the public listener's routes work with.
 #[derive(Clone)]
@@ -33,6 +46,8 @@ pub struct AuthorizationServer {
     pub hash_digits: HashDigits,
     /// Everything it remembers.
     pub vault: Vault,
+    /// Who may ask.
+    pub clients: Clients,
     /// Where the filter looks logins up, and operators end them.
     pub sessions: Sessions,
     /// What `/introspect` asks for; without it there is no introspection.
@@ -41,7 +56,65 @@ pub struct AuthorizationServer {
     pub clock: Clock,
 }
 
+/// Why there is no authorization server.
+#[derive(Debug, thiserror::Error)]
+pub enum NotBuilt {
+    /// The key that encrypts the embedded store's values.
+    #[error("MCP_AUTH_DATA: {file}: {why}")]
+    StorageKey {
+        /// Its file.
+        file: PathBuf,
+        /// What is wrong.
+        why: NoKey,
+    },
+}
+
+impl AuthorizationServer {
+    /// The authorization server, if one is configured.
+    ///
+    /// # Errors
+    /// [`NotBuilt`] names the variable that has to change.
+    pub fn new(
+        config: &Config,
+        store: &Arc<dyn Store>,
+        clock: Clock,
+    ) -> Result<Option<Self>, NotBuilt> {
+        let Some(oauth) = &config.oauth else { return Ok(None) };
+        let vault = Vault::new(Arc::clone(store), storage_keys(oauth, &config.store)?);
+        Ok(Some(Self {
+            config: Arc::new(oauth.clone()),
+            hash_digits: config.user_id_hash_digits,
+            clients: Clients::new(vault.clone(), clock.clone()),
+            vault,
+            sessions: Sessions::new(Arc::clone(store), config.revocation_ttl),
+            token: config.token.clone(),
+            clock,
+        }))
+    }
+
+    /// The public address of an endpoint; `path` begins with a slash.
+    pub fn endpoint(&self, path: &str) -> String {
+        format!("{}{path}", self.config.url.as_str().trim_end_matches('/'))
+    }
+
+    /// The path of the public URL, under which the endpoints lie: empty, or `/like/this`.
+    pub fn base_path(&self) -> &str {
+        self.config.url.url().path().trim_end_matches('/')
+    }
+}
+
 /// Everything the public listener answers.
 pub fn router(server: AuthorizationServer) -> Router {
     routes::router(server)
+}
+
+fn storage_keys(oauth: &OAuthConfig, store: &StoreConfig) -> Result<StorageKeys, NotBuilt> {
+    match (StorageKeys::new(&oauth.storage_keys), store) {
+        (Some(keys), _) => Ok(keys),
+        (None, StoreConfig::Embedded(folder)) => StorageKeys::of_folder(folder)
+            .map_err(|why| NotBuilt::StorageKey { file: folder.join(KEY_FILE), why }),
+        (None, StoreConfig::Redis(_)) => {
+            unreachable!("a configuration with Redis and without storage keys is refused")
+        }
+    }
 }

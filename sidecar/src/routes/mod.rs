@@ -79,7 +79,11 @@ async fn in_time(request: Request, next: Next) -> Response {
 }
 
 /// Counts and times every request by its route, never by its address.
-async fn measured(matched: Option<MatchedPath>, request: Request, next: Next) -> Response {
+pub(crate) async fn measured(
+    matched: Option<MatchedPath>,
+    request: Request,
+    next: Next,
+) -> Response {
     let route = matched.map_or_else(|| "none".to_owned(), |path| path.as_str().to_owned());
     let method = match request.method().as_str() {
         known @ ("GET" | "HEAD" | "PUT" | "POST" | "DELETE" | "OPTIONS") => known.to_owned(),
