@@ -48,6 +48,9 @@ pub enum Refusal {
     /// It took too long.
     #[error("this took too long")]
     TooSlow,
+    /// Users cannot be sent to log in yet.
+    #[error("the identity provider has not answered yet")]
+    ProviderUnknown,
 }
 
 impl Refusal {
@@ -68,15 +71,19 @@ impl Refusal {
             Self::NotRecorded(NotRecorded::Store(_))
             | Self::NoPage(NoPage::Store(_))
             | Self::Store(_)
-            | Self::TooSlow => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
+            | Self::TooSlow
+            | Self::ProviderUnknown => (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable"),
         }
     }
 
     /// The sentence for the caller, who learns nothing of the inside.
     pub fn description(&self) -> String {
-        match self.outcome().0 {
-            StatusCode::SERVICE_UNAVAILABLE => "the store is not available".to_owned(),
-            _ => self.to_string(),
+        match self {
+            Self::ProviderUnknown => self.to_string(),
+            other if other.status() == StatusCode::SERVICE_UNAVAILABLE => {
+                "the store is not available".to_owned()
+            }
+            other => other.to_string(),
         }
     }
 

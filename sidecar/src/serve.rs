@@ -4,7 +4,7 @@ use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use axum::{Router, serve::ListenerExt};
 use metrics_exporter_prometheus::PrometheusHandle;
-use tokio::{net::TcpListener, sync::watch, time::timeout};
+use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     clock::Clock,
@@ -72,9 +72,14 @@ pub async fn serve(
         store: Arc::clone(&store),
         page: page::Keys::new(config.token.as_ref(), clock),
         token: config.token.clone(),
+        provider: server.as_ref().map(|server| server.provider.clone()),
         metrics: metrics.clone(),
     };
-    let sweeper = tokio::spawn(sweep(store, metrics));
+    let mut background = JoinSet::new();
+    background.spawn(sweep(store, metrics));
+    if let Some(server) = &server {
+        background.spawn(server.provider.clone().keep_known());
+    }
     announce(config, &internal_listener, listener.as_ref())?;
 
     let (stopping, stopped) = watch::channel(false);
@@ -101,7 +106,7 @@ pub async fn serve(
             })
         }
     };
-    sweeper.abort();
+    background.abort_all();
     Ok(ended?)
 }
 

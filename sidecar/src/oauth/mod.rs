@@ -27,6 +27,7 @@ use axum::Router;
 use self::{
     client::Clients,
     crypt::{KEY_FILE, NoKey, StorageKeys},
+    upstream::Provider,
     vault::Vault,
 };
 use crate::{
@@ -48,6 +49,8 @@ pub struct AuthorizationServer {
     pub vault: Vault,
     /// Who may ask.
     pub clients: Clients,
+    /// Where users log in.
+    pub provider: Provider,
     /// Where the filter looks logins up, and operators end them.
     pub sessions: Sessions,
     /// What `/introspect` asks for; without it there is no introspection.
@@ -81,10 +84,17 @@ impl AuthorizationServer {
     ) -> Result<Option<Self>, NotBuilt> {
         let Some(oauth) = &config.oauth else { return Ok(None) };
         let vault = Vault::new(Arc::clone(store), storage_keys(oauth, &config.store)?);
+        let provider = Provider::new(
+            &oauth.provider,
+            endpoint(oauth, "/auth/callback"),
+            config.insecure_http_hosts.clone(),
+            clock.clone(),
+        );
         Ok(Some(Self {
             config: Arc::new(oauth.clone()),
             hash_digits: config.user_id_hash_digits,
             clients: Clients::new(vault.clone(), clock.clone()),
+            provider,
             vault,
             sessions: Sessions::new(Arc::clone(store), config.revocation_ttl),
             token: config.token.clone(),
@@ -94,7 +104,7 @@ impl AuthorizationServer {
 
     /// The public address of an endpoint; `path` begins with a slash.
     pub fn endpoint(&self, path: &str) -> String {
-        format!("{}{path}", self.config.url.as_str().trim_end_matches('/'))
+        endpoint(&self.config, path)
     }
 
     /// The path of the public URL, under which the endpoints lie: empty, or `/like/this`.
@@ -106,6 +116,10 @@ impl AuthorizationServer {
 /// Everything the public listener answers.
 pub fn router(server: AuthorizationServer) -> Router {
     routes::router(server)
+}
+
+fn endpoint(config: &OAuthConfig, path: &str) -> String {
+    format!("{}{path}", config.url.as_str().trim_end_matches('/'))
 }
 
 fn storage_keys(oauth: &OAuthConfig, store: &StoreConfig) -> Result<StorageKeys, NotBuilt> {

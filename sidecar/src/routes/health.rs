@@ -15,10 +15,14 @@ pub(super) async fn alive() -> &'static str {
     "ok\n"
 }
 
+/// Once the provider has answered, an outage of it is its own: sessions and revocations go on.
 pub(super) async fn ready(State(internal): State<Internal>) -> Result<&'static str, Refusal> {
     match timeout(PROBE, internal.store.ping()).await {
         Ok(reached) => reached?,
         Err(_) => return Err(Refusal::TooSlow),
+    }
+    if internal.provider.is_some_and(|provider| !provider.is_known()) {
+        return Err(Refusal::ProviderUnknown);
     }
     Ok("ready\n")
 }

@@ -24,7 +24,10 @@ use axum::{
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::timeout;
 
-use crate::{clock, error::Refusal, page, secret::Secret, sessions::Sessions, store::Store};
+use crate::{
+    clock, error::Refusal, oauth::upstream::Provider, page, secret::Secret, sessions::Sessions,
+    store::Store,
+};
 
 /// The longest body that is read.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -42,6 +45,8 @@ pub struct Internal {
     pub token: Option<Secret>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
+    /// Asked by `/readyz`, if there is an OAuth part.
+    pub provider: Option<Provider>,
     /// What the web page signs its forms with.
     pub page: page::Keys,
 }

@@ -44,6 +44,7 @@ impl Server {
             store,
             page: page::Keys::new(token.as_ref(), clock.clone()),
             token,
+            provider: None,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
