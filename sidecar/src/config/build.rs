@@ -3,6 +3,7 @@
 use std::{
     fs,
     net::SocketAddr,
+    num::NonZeroU32,
     path::{Path, PathBuf},
     str::FromStr,
     time::Duration,
@@ -178,16 +179,13 @@ fn oauth(
         resources: resources(raw, http)?,
         scopes: scopes(raw)?,
         lifetimes: lifetimes(raw)?,
-        registrations_per_minute: match number(
+        registrations_per_minute: NonZeroU32::new(number(
             raw,
             "MCP_REGISTRATIONS_PER_MINUTE",
             60,
             0,
             u32::MAX,
-        )? {
-            0 => None,
-            limit => Some(limit),
-        },
+        )?),
         trusted_hops: match raw.text("MCP_AUTH_TRUSTED_HOPS") {
             None => TrustedHops::ByPeer,
             Some(_) => TrustedHops::Fixed(number(raw, "MCP_AUTH_TRUSTED_HOPS", 0, 0, 32)?),

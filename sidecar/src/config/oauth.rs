@@ -1,6 +1,6 @@
 //! The configuration of the OAuth part. There is one exactly if a provider is configured.
 
-use std::{path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 
 use super::values::{GivenUrl, Key256};
 use crate::secret::Secret;
@@ -19,7 +19,7 @@ pub struct OAuthConfig {
     /// Lifetimes.
     pub lifetimes: Lifetimes,
     /// Dynamic registrations per client address and minute; `None`: no limit.
-    pub registrations_per_minute: Option<u32>,
+    pub registrations_per_minute: Option<NonZeroU32>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_hops: TrustedHops,
     /// The first signs, all verify; at least one.

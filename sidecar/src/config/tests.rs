@@ -1,6 +1,6 @@
 //! The table of variables, row by row.
 
-use std::{fs, time::Duration};
+use std::{fs, num::NonZeroU32, time::Duration};
 
 use auth_core::user_id::HashDigits;
 
@@ -33,7 +33,7 @@ fn the_oauth_part_has_the_defaults_of_the_table() {
     assert_eq!(oauth.lifetimes.access_token, Duration::from_secs(900));
     assert_eq!(oauth.lifetimes.refresh_token, Duration::from_secs(30 * 86_400));
     assert_eq!(oauth.lifetimes.login, Duration::from_secs(90 * 86_400));
-    assert_eq!(oauth.registrations_per_minute, Some(60));
+    assert_eq!(oauth.registrations_per_minute, NonZeroU32::new(60));
     assert_eq!(oauth.trusted_hops, TrustedHops::ByPeer);
     assert_eq!(oauth.signing_keys[0].expose()[31], 0x1f);
 }

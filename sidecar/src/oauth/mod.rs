@@ -6,6 +6,7 @@
 //! holds and refreshes. `vault` keeps all of it encrypted; `error` is the one table to HTTP.
 
 pub mod client;
+pub mod client_address;
 pub mod crypt;
 pub mod error;
 pub mod grant;
@@ -13,6 +14,7 @@ pub mod identity;
 pub mod login;
 pub mod opaque;
 pub mod params;
+pub mod rate;
 mod routes;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -27,6 +29,7 @@ use axum::Router;
 use self::{
     client::Clients,
     crypt::{KEY_FILE, NoKey, StorageKeys},
+    rate::RateLimit,
     upstream::Provider,
     vault::Vault,
 };
@@ -49,6 +52,8 @@ pub struct AuthorizationServer {
     pub vault: Vault,
     /// Who may ask.
     pub clients: Clients,
+    /// How many clients an address may register.
+    pub registrations: RateLimit,
     /// Where users log in.
     pub provider: Provider,
     /// Where the filter looks logins up, and operators end them.
@@ -94,6 +99,7 @@ impl AuthorizationServer {
             config: Arc::new(oauth.clone()),
             hash_digits: config.user_id_hash_digits,
             clients: Clients::new(vault.clone(), clock.clone()),
+            registrations: RateLimit::per_minute(oauth.registrations_per_minute),
             provider,
             vault,
             sessions: Sessions::new(Arc::clone(store), config.revocation_ttl),

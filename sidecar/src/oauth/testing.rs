@@ -36,7 +36,7 @@ pub(crate) struct TestServer {
     pub(crate) server: AuthorizationServer,
     address: SocketAddr,
     http: reqwest::Client,
-    _folder: tempfile::TempDir,
+    folder: tempfile::TempDir,
 }
 
 impl TestServer {
@@ -61,12 +61,21 @@ impl TestServer {
         let service = router(server.clone()).into_make_service_with_connect_info::<SocketAddr>();
         tokio::spawn(async move { axum::serve(listener, service).await });
         let http = reqwest::Client::builder().redirect(Policy::none()).build().unwrap();
-        Self { server, address, http, _folder: folder }
+        Self { server, address, http, folder }
     }
 
     /// A request to the public listener; redirects are not followed.
     pub(crate) fn request(&self, method: &str, path: &str) -> RequestBuilder {
         self.http.request(method.parse().unwrap(), format!("http://{}{path}", self.address))
+    }
+
+    pub(crate) async fn post_json(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        answer(self.request("POST", path).json(body)).await
+    }
+
+    /// Everything the store has on disk.
+    pub(crate) fn stored_bytes(&self) -> Vec<u8> {
+        std::fs::read(self.folder.path().join("store.redb")).unwrap()
     }
 
     pub(crate) async fn get(&self, path: &str) -> (StatusCode, Value) {

@@ -1,13 +1,16 @@
 //! Who may ask: a client that registered itself, or one that a document at its own address
 //! describes.
 
+mod metadata;
+pub mod redirect_uri;
 mod registered;
 
 use auth_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
+pub use self::metadata::Metadata;
 use self::registered::Registered;
-use super::{error::OAuthError, vault::Vault};
+use super::{error::OAuthError, opaque::Opaque, vault::Vault};
 use crate::clock::Clock;
 
 /// The longest `client_id`.
@@ -33,10 +36,48 @@ pub enum Authentication {
     /// Not at all: a public client, whose codes are bound by PKCE.
     None,
     /// A JWT signed with one of its keys (RFC 7523 §2.2).
-    PrivateKeyJwt {
-        /// Its JSON Web Key Set, as its document has it.
-        jwks: serde_json::Value,
-    },
+    PrivateKeyJwt(KeySource),
+}
+
+/// Where the keys of a client are.
+#[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum KeySource {
+    /// Here: a JSON Web Key Set with a usable key.
+    Given(serde_json::Value),
+    /// At this `https:` address.
+    At(String),
+}
+
+impl Client {
+    /// Where a request is answered that names this redirect URI, or none.
+    ///
+    /// # Errors
+    /// [`OAuthError::InvalidRequest`]: then nobody may be redirected anywhere.
+    pub fn redirect_uri(&self, asked: Option<&str>) -> Result<String, OAuthError> {
+        let refused = |why: &str| Err(OAuthError::InvalidRequest(why.to_owned()));
+        match (asked, self.redirect_uris.as_slice()) {
+            (None, [only]) => Ok(only.clone()),
+            (None, _) => refused("redirect_uri is missing, and the client has several"),
+            (Some(asked), registered) => {
+                if registered.iter().any(|it| redirect_uri::is_same(it, asked)) {
+                    Ok(asked.to_owned())
+                } else {
+                    refused("the redirect_uri is not one of the client's")
+                }
+            }
+        }
+    }
+}
+
+impl Authentication {
+    /// Its registered name.
+    pub const fn method(&self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::PrivateKeyJwt(_) => "private_key_jwt",
+        }
+    }
 }
 
 /// Finds clients.
@@ -62,6 +103,16 @@ impl Clients {
         self.registered.find(client_id).await
     }
 
+    /// Registers a client.
+    ///
+    /// # Errors
+    /// [`OAuthError::Vault`]
+    pub async fn register(&self, metadata: Metadata) -> Result<Client, OAuthError> {
+        let client = metadata.into_client(Opaque::random().expose().to_owned());
+        self.keep(client.clone()).await?;
+        Ok(client)
+    }
+
     /// Keeps a client that has registered.
     ///
     /// # Errors
@@ -76,5 +127,23 @@ impl Clients {
     /// [`OAuthError::Vault`]; then it may be forgotten sooner.
     pub async fn used(&self, client_id: &str, login_ends: UnixTime) -> Result<(), OAuthError> {
         self.registered.used(client_id, login_ends).await
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use crate::oauth::testing::client;
+
+    #[test]
+    fn a_request_is_answered_at_a_registered_address_only() {
+        let one = client("c");
+        assert_eq!(one.redirect_uri(None).unwrap(), "http://127.0.0.1/callback");
+        let asked = "http://127.0.0.1:4711/callback";
+        assert_eq!(one.redirect_uri(Some(asked)).unwrap(), asked);
+        assert!(one.redirect_uri(Some("http://127.0.0.1:4711/other")).is_err());
+        let mut two = one.clone();
+        two.redirect_uris.push("https://app.example/callback".to_owned());
+        assert!(two.redirect_uri(None).is_err());
+        assert!(two.redirect_uri(Some("https://app.example/callback")).is_ok());
     }
 }

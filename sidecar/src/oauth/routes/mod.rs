@@ -1,6 +1,7 @@
 //! The public listener: one route, one file.
 
 mod metadata;
+mod register;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -10,7 +11,7 @@ use axum::{
     http::{HeaderName, HeaderValue, Method, header},
     middleware::{Next, from_fn},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use tokio::time::timeout;
 use tower_http::cors::{Any, CorsLayer};
@@ -18,8 +19,8 @@ use tower_http::cors::{Any, CorsLayer};
 use super::{AuthorizationServer, error::OAuthError};
 use crate::routes::measured;
 
-/// The longest body that is read.
-pub(super) const BODY_LIMIT: usize = 64 * 1024;
+/// The longest body that is read, and so the most that a registration is remembered by.
+pub(super) const BODY_LIMIT: usize = 16 * 1024;
 /// How long a request may take. The identity provider has 10 s, several times in a login.
 const ANSWER_WITHIN: Duration = Duration::from_secs(40);
 /// How long browsers remember what another site's page may send.
@@ -47,7 +48,8 @@ fn pages() -> Router<AuthorizationServer> {
 
 /// What clients call, those in browsers too.
 fn for_clients() -> Router<AuthorizationServer> {
-    readable_by_pages_of_any_site(Router::new())
+    let router = Router::new().route("/register", post(register::answer));
+    readable_by_pages_of_any_site(router)
 }
 
 /// What resource servers call.
