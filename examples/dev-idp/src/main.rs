@@ -53,12 +53,13 @@ async fn main() -> ExitCode {
     tracing_subscriber::fmt()
         .with_env_filter(filter)
         .with_ansi(io::stderr().is_terminal())
+        .log_internal_errors(false) // they go to stderr too, and panic where it is closed
         .with_writer(io::stderr)
         .init();
     match run(args).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
-            eprintln!("dev-idp: {error:#}");
+            let _ = writeln!(io::stderr(), "dev-idp: {error:#}");
             ExitCode::FAILURE
         }
     }
@@ -73,35 +74,39 @@ async fn run(args: Args) -> anyhow::Result<()> {
             args.listen
         );
     }
+    let end = end_asked_for()?;
     let listener = listen(args.listen).await?;
     let bound = listener.local_addr().context("the socket has no address")?;
     let config = args.into_config(bound)?;
-    eprintln!("{}", banner(config.issuer.as_str(), open_to_others));
+    // Here as below: a reader that has gone away is no reason to stop.
+    let _ = writeln!(io::stderr(), "{}", banner(config.issuer.as_str(), open_to_others));
     let keys = tokio::task::spawn_blocking(KeyPair::generate).await.context("no keys were made")?;
     let issuer = config.issuer.clone();
     let app = Arc::new(App::new(config, Clock::system(), keys));
     // The one line on standard output: whoever started this with port 0 reads the address here.
-    // A reader that has gone away is no reason to stop.
     let _ = writeln!(io::stdout(), "ready {issuer}");
-    serve(listener, app).await
+    serve(listener, app, end).await
 }
 
-/// Until SIGINT or SIGTERM; what hangs on demand is then cut off.
-async fn serve(listener: TcpListener, app: Arc<App>) -> anyhow::Result<()> {
+/// Until `end`; what hangs on demand is then cut off.
+async fn serve(
+    listener: TcpListener,
+    app: Arc<App>,
+    end: impl Future<Output = ()>,
+) -> anyhow::Result<()> {
     let stop = Arc::new(Notify::new());
     let stopped = Arc::clone(&stop);
     let server = axum::serve(listener, app::router(app))
         .with_graceful_shutdown(async move { stopped.notified().await });
     let deadline = async {
-        end_asked_for().await?;
+        end.await;
         tracing::info!("stopping");
         stop.notify_one();
         tokio::time::sleep(GRACE).await;
-        anyhow::Ok(())
     };
     tokio::select! {
         ended = server.into_future() => ended.context("the server failed"),
-        ended = deadline => ended,
+        () = deadline => Ok(()),
     }
 }
 
@@ -124,13 +129,14 @@ fn bracketed(address: SocketAddr) -> String {
     }
 }
 
-async fn end_asked_for() -> anyhow::Result<()> {
+/// SIGINT or SIGTERM, from the call on and not only once the future is polled.
+fn end_asked_for() -> anyhow::Result<impl Future<Output = ()>> {
     use tokio::signal::unix::{SignalKind, signal};
+    let mut interrupt = signal(SignalKind::interrupt()).context("cannot wait for SIGINT")?;
     let mut terminate = signal(SignalKind::terminate()).context("cannot wait for SIGTERM")?;
-    tokio::select! {
-        ended = tokio::signal::ctrl_c() => ended.context("cannot wait for SIGINT"),
-        _ = terminate.recv() => Ok(()),
-    }
+    Ok(async move {
+        tokio::select! { _ = interrupt.recv() => {}, _ = terminate.recv() => {} }
+    })
 }
 
 fn banner(issuer: &str, open_to_others: bool) -> String {

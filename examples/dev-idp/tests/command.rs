@@ -53,6 +53,18 @@ fn it_says_where_it_is_ready_serves_and_ends_with_sigterm() {
     assert!(said.contains("F O R   D E V E L O P M E N T   O N L Y"), "{said}");
 }
 
+#[test]
+fn it_serves_on_when_nobody_reads_its_log() {
+    let mut child = command(&["--listen", "127.0.0.1:0"]).spawn().unwrap();
+    drop(child.stderr.take());
+    let mut ready = String::new();
+    BufReader::new(child.stdout.take().unwrap()).read_line(&mut ready).unwrap();
+    let authority = ready.trim_end().trim_start_matches("ready http://").trim_end_matches('/');
+    assert!(answer(authority, "/healthz").starts_with("HTTP/1.1 200 "), "{ready}");
+    terminate(&child);
+    assert_eq!(child.wait().unwrap().code(), Some(0), "it says that it stops");
+}
+
 fn run(args: &[&str]) -> Output {
     command(args).output().expect("the program starts")
 }
