@@ -84,6 +84,9 @@ impl Root {
             host::tick_soon();
         }
         report(&fetched.report);
+        if let Some(line) = &fetched.audit {
+            info!("{line}");
+        }
         for (stream, outcome) in &fetched.decided {
             host::perform_on(*stream, outcome);
         }
@@ -153,10 +156,6 @@ fn configure(document: &[u8]) -> Result<Gate, ConfigRefused> {
     Ok(Gate::new(config, verifier, DigestKey::new(random)))
 }
 
-/// Audit lines: from here to there a revocation may not have reached this worker.
-const FEED_LOST: &str = r#"{"event":"revocation_feed_lost"}"#;
-const FEED_RESTORED: &str = r#"{"event":"revocation_feed_restored"}"#;
-
 fn report(report: &Report) {
     match report {
         Report::Keys { issuer, usable } => info!("{issuer}: key set fetched, {usable} usable"),
@@ -170,11 +169,9 @@ fn report(report: &Report) {
         Report::Feed(FeedRead::Failed(why)) => warn!("revocation feed: not read: {why}"),
         Report::Feed(FeedRead::Lost(why)) => {
             error!("revocation feed: lost, on_feed_loss applies: {why}");
-            info!("{FEED_LOST}");
         }
-        Report::Feed(FeedRead::Restored) => info!("{FEED_RESTORED}"),
         Report::SessionFailed { first: false, .. }
-        | Report::Feed(FeedRead::Ordinary | FeedRead::StillFailing)
+        | Report::Feed(FeedRead::Ordinary | FeedRead::Restored | FeedRead::StillFailing)
         | Report::Nothing => {}
     }
 }

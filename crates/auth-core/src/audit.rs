@@ -3,7 +3,10 @@
 
 use serde::Serialize;
 
-use crate::{config::Audit, denial::Denial, principal::Principal, request_head::RequestHead};
+use crate::{
+    config::Audit, denial::Denial, principal::Principal, request_head::RequestHead,
+    revocation_feed::FeedRead,
+};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -15,6 +18,10 @@ pub(crate) enum Event {
     Denied,
     /// A request was let through.
     Allowed,
+    /// From here on a revocation may not reach this worker.
+    RevocationFeedLost,
+    /// Revocations reach it again, those made meanwhile too.
+    RevocationFeedRestored,
 }
 
 #[derive(Serialize)]
@@ -55,11 +62,7 @@ pub(crate) fn line(
     resource: Option<&str>,
     head: &RequestHead,
 ) -> Option<String> {
-    let wanted = match (audit, event) {
-        (Audit::Off, _) | (Audit::Authentications, Event::Allowed) => false,
-        (Audit::EveryRequest, _) | (_, Event::Authenticated | Event::Denied) => true,
-    };
-    wanted.then(|| {
+    is_wanted(audit, event).then(|| {
         let line = Line {
             event,
             reason: denial.map(Denial::reason),
@@ -69,6 +72,36 @@ pub(crate) fn line(
         };
         serde_json::to_string(&line).expect("a line of strings serialises")
     })
+}
+
+/// The line for a read of the revocation feed, if it tells of a loss or of its end and the
+/// configuration asks for lines.
+pub(crate) fn feed_line(audit: Audit, read: &FeedRead) -> Option<String> {
+    #[derive(Serialize)]
+    struct FeedLine {
+        event: Event,
+    }
+    let event = match read {
+        FeedRead::Lost(_) => Event::RevocationFeedLost,
+        FeedRead::Restored => Event::RevocationFeedRestored,
+        FeedRead::Ordinary | FeedRead::Failed(_) | FeedRead::StillFailing => return None,
+    };
+    is_wanted(audit, event)
+        .then(|| serde_json::to_string(&FeedLine { event }).expect("a name serialises"))
+}
+
+fn is_wanted(audit: Audit, event: Event) -> bool {
+    match (audit, event) {
+        (Audit::Off, _) | (Audit::Authentications, Event::Allowed) => false,
+        (Audit::EveryRequest, _)
+        | (
+            Audit::Authentications,
+            Event::Authenticated
+            | Event::Denied
+            | Event::RevocationFeedLost
+            | Event::RevocationFeedRestored,
+        ) => true,
+    }
 }
 
 fn who<'l>((principal, token_issuer): Identified<'l>) -> Who<'l> {

@@ -8,6 +8,7 @@ use std::{
 };
 
 use crate::{
+    audit,
     bounded::DigestKey,
     config::{Config, Issuer, IssuerIndex, Jwks},
     decision::{Decision, HeaderEdits},
@@ -122,6 +123,8 @@ pub struct Fetched {
     pub decided: Vec<(StreamId, Outcome)>,
     /// What to tell the operator.
     pub report: Report,
+    /// The audit line to write, if any.
+    pub audit: Option<String>,
 }
 
 /// What to tell the operator about a fetch.
@@ -256,7 +259,14 @@ impl Gate {
             | Report::Feed(FeedRead::Ordinary | FeedRead::Restored)
             | Report::Nothing => {}
         }
-        Fetched { decided: self.resume(|pending| pending.waits_for == *id, now), report }
+        let audit = match &report {
+            Report::Feed(read) => audit::feed_line(self.config.audit, read),
+            Report::Keys { .. }
+            | Report::KeysFailed { .. }
+            | Report::SessionFailed { .. }
+            | Report::Nothing => None,
+        };
+        Fetched { decided: self.resume(|pending| pending.waits_for == *id, now), report, audit }
     }
 
     fn keys_fetched(

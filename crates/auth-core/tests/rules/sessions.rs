@@ -55,6 +55,54 @@ fn lookups_under_way_are_bounded() {
     assert_eq!(lookups, 1000);
 }
 
+#[test]
+fn a_session_in_use_is_reported_once_a_minute() {
+    let key = SigningKey::new("a");
+    let token = key.sign(&claims());
+    let mut bench = observing(&key);
+    let mut reports = 0;
+    for _ in 0..180 {
+        assert_eq!(bench.verdict(&token), "allowed");
+        let due = bench.due();
+        reports += due.iter().filter(|fetch| matches!(fetch.id, FetchId::Report(_))).count();
+        bench.pass(Duration::from_secs(1));
+    }
+    assert_eq!(reports, 3);
+}
+
+#[test]
+fn the_loss_of_the_feed_and_its_end_are_audited_once() {
+    let lines = audited_over_a_loss("authentications");
+    let [lost, restored] = lines.as_slice() else { panic!("{lines:?}") };
+    assert_eq!(lost, r#"{"event":"revocation_feed_lost"}"#);
+    assert_eq!(restored, r#"{"event":"revocation_feed_restored"}"#);
+    assert_eq!(audited_over_a_loss("every_request"), lines);
+}
+
+#[test]
+fn the_loss_of_the_feed_leaves_no_audit_line_where_audit_is_off() {
+    assert_eq!(audited_over_a_loss("off"), Vec::<String>::new());
+}
+
+/// The audit lines of a feed that is read, then cannot be for longer than `feed_loss_after`, then
+/// is again.
+fn audited_over_a_loss(audit: &str) -> Vec<String> {
+    let config = config_with(|config| {
+        config["issuers"][0]["session"] = json!("observe");
+        config["sessions"] = json!({"cluster": "mcp-auth", "feed_loss_after": "2s"});
+        config["audit"] = json!(audit);
+    });
+    let mut bench = Bench::new(&config);
+    let mut lines = Vec::new();
+    for readable in [true, false, false, false, false, true, true] {
+        bench.due();
+        let answer = if readable { page(&[]) } else { json!({}) };
+        lines.extend(bench.answer_to(&FetchId::Revocations, &answer).audit);
+        bench.pass(Duration::from_secs(1));
+    }
+    lines
+}
+
 fn observing(key: &SigningKey) -> Bench {
     in_mode("observe", key)
 }
