@@ -1,8 +1,8 @@
 //! Calls to the identity provider: bounded in time and length, never redirected.
 
-use std::time::Duration;
+use std::{pin::Pin, time::Duration};
 
-use openidconnect::{HttpRequest, HttpResponse, http};
+use openidconnect::{AsyncHttpClient, HttpRequest, HttpResponse, http};
 use reqwest::{Client, Request, redirect::Policy};
 
 /// How long one call may take.
@@ -75,6 +75,16 @@ impl Http {
             http::StatusCode::OK => Ok(answer.into_body()),
             other => Err(NoAnswer::Unable(other.as_u16())),
         }
+    }
+}
+
+/// Lets the crate make its calls by this.
+impl<'c> AsyncHttpClient<'c> for Http {
+    type Error = NoAnswer;
+    type Future = Pin<Box<dyn Future<Output = Result<HttpResponse, NoAnswer>> + Send + 'c>>;
+
+    fn call(&'c self, request: HttpRequest) -> Self::Future {
+        Box::pin(self.send(request))
     }
 }
 

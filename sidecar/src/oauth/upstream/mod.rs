@@ -6,25 +6,30 @@
 mod discovery;
 mod http;
 mod id_token;
+mod no_tokens;
 mod person;
+#[cfg(test)]
+pub(crate) mod testing;
+#[cfg(test)]
+mod tests;
 
 use std::{sync::Arc, time::Duration};
 
 use axum::http::{Request, header};
 use base64::{Engine, engine::general_purpose::STANDARD};
 use openidconnect::{
-    AuthType, AuthorizationCode, CsrfToken, HttpRequest, HttpResponse, Nonce,
-    OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken,
-    RequestTokenError, Scope, StandardErrorResponse, TokenResponse as _,
-    core::{CoreAuthenticationFlow, CoreErrorResponseType, CoreTokenResponse},
+    AuthType, AuthorizationCode, CsrfToken, HttpRequest, Nonce, OAuth2TokenResponse as _,
+    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenResponse as _,
+    core::{CoreAuthenticationFlow, CoreTokenResponse},
 };
 use tokio::time::timeout;
 use url::{Url, form_urlencoded};
 
 use self::{
     discovery::{Discovery, Known, NotDiscovered},
-    http::{CALL_WITHIN, Http, NoAnswer},
+    http::{CALL_WITHIN, Http},
     id_token::{Expected, Unbelievable},
+    no_tokens::NoTokens,
     person::Unnamed,
 };
 use super::{error::OAuthError, grant::UpstreamTokens, identity::Identity, opaque::Opaque};
@@ -201,7 +206,7 @@ impl Provider {
                 .client
                 .exchange_refresh_token(&refresh_token)
                 .map_err(|missing| RefreshFailure::Unavailable(missing.to_string()))?;
-            let answer = request.request_async(&|request| self.send(request)).await;
+            let answer = request.request_async(&self.0.http).await;
             match answer {
                 Ok(tokens) => Ok((tokens, known)),
                 Err(failure) => Err(RefreshFailure::from(NoTokens::of(failure))),
@@ -236,7 +241,7 @@ impl Provider {
             None => (&tokens.access_token, "access_token"),
         };
         let fields = [("token", token.as_str()), ("token_type_hint", hint)];
-        match self.send(self.authenticated(&known, address, &fields)).await {
+        match self.0.http.send(self.authenticated(&known, address, &fields)).await {
             Ok(answer) if answer.status().is_success() => {}
             Ok(answer) => tracing::warn!(
                 status = answer.status().as_u16(),
@@ -265,7 +270,7 @@ impl Provider {
             .exchange_code(AuthorizationCode::new(code.to_owned()))
             .map_err(|missing| LoginFailure::Unavailable(missing.to_string()))?
             .set_pkce_verifier(PkceCodeVerifier::new(proof.verifier.expose().to_owned()))
-            .request_async(&|request| self.send(request))
+            .request_async(&self.0.http)
             .await;
         let tokens = answer.map_err(|failure| LoginFailure::from(NoTokens::of(failure)))?;
         let identity = self.identify(&tokens, known, Some(&proof.nonce)).await?;
@@ -328,72 +333,6 @@ impl Provider {
     async fn known(&self) -> Result<Arc<Known>, OAuthError> {
         let known = self.0.discovery.known().await;
         known.map_err(|why| OAuthError::Provider(why.to_string()))
-    }
-
-    async fn send(&self, request: HttpRequest) -> Result<HttpResponse, NoAnswer> {
-        self.0.http.send(request).await
-    }
-}
-
-/// Why the token endpoint gave nothing.
-enum NoTokens {
-    /// The code or refresh token is not good (any more).
-    Refused(String),
-    /// Anything else: our own mistake, or a provider that is not well.
-    Unavailable(String),
-}
-
-impl NoTokens {
-    fn of(
-        failure: RequestTokenError<NoAnswer, StandardErrorResponse<CoreErrorResponseType>>,
-    ) -> Self {
-        match failure {
-            RequestTokenError::ServerResponse(answer) => {
-                let text = answer.to_string();
-                if is_final(answer.error()) { Self::Refused(text) } else { Self::Unavailable(text) }
-            }
-            RequestTokenError::Request(cause) => Self::Unavailable(cause.to_string()),
-            // The body may hold tokens, so only the place of the mistake is told.
-            RequestTokenError::Parse(cause, _body) => {
-                Self::Unavailable(format!("its token response cannot be read: {cause}"))
-            }
-            RequestTokenError::Other(cause) => Self::Unavailable(cause),
-        }
-    }
-}
-
-impl From<NoTokens> for LoginFailure {
-    fn from(why: NoTokens) -> Self {
-        match why {
-            NoTokens::Refused(why) => Self::Refused(why),
-            NoTokens::Unavailable(why) => Self::Unavailable(why),
-        }
-    }
-}
-
-impl From<NoTokens> for RefreshFailure {
-    fn from(why: NoTokens) -> Self {
-        match why {
-            NoTokens::Refused(why) => Self::Refused(why),
-            NoTokens::Unavailable(why) => Self::Unavailable(why),
-        }
-    }
-}
-
-/// Whether asking again is of no use until the user has logged in again: RFC 6749 §5.2, and the
-/// errors of OpenID Connect Core §3.1.2.6 that providers answer a refresh with.
-fn is_final(error: &CoreErrorResponseType) -> bool {
-    match error {
-        CoreErrorResponseType::InvalidGrant => true,
-        CoreErrorResponseType::Extension(code) => matches!(
-            code.as_str(),
-            "access_denied" | "consent_required" | "interaction_required" | "login_required"
-        ),
-        CoreErrorResponseType::InvalidClient
-        | CoreErrorResponseType::InvalidRequest
-        | CoreErrorResponseType::InvalidScope
-        | CoreErrorResponseType::UnauthorizedClient
-        | CoreErrorResponseType::UnsupportedGrantType => false,
     }
 }
 

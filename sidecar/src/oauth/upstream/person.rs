@@ -64,7 +64,7 @@ async fn userinfo(
     let Ok(request) = known.client.user_info(access_token.clone(), Some(subject)) else {
         return Ok(None);
     };
-    match request.request_async(&|request| http.send(request)).await {
+    match request.request_async(http).await {
         Ok(claims) => Ok(Some(claims)),
         // An access token for another audience does not open userinfo everywhere.
         Err(UserInfoError::Response(status, ..)) if status.is_client_error() => {
