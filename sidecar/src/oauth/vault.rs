@@ -9,6 +9,9 @@ use zeroize::Zeroizing;
 use super::crypt::StorageKeys;
 use crate::store::{Change, Condition, Key, Store, StoreFailure, Update};
 
+/// The name of what is not kept; no kept value has it.
+const CARRIED: &str = "(carried)";
+
 /// Keeps what the authorization server remembers.
 #[derive(Clone)]
 pub struct Vault {
@@ -82,6 +85,19 @@ impl Vault {
         time_to_live: Duration,
     ) -> Result<(), VaultFailure> {
         self.batch(&key.group).put(&key.name, value, time_to_live).commit().await.map(drop)
+    }
+
+    /// A value for others to carry: they cannot read, change or make one, and it is good for
+    /// nothing but `purpose`. It is not kept here.
+    pub fn seal_for<T: Serialize>(&self, purpose: &str, value: &T) -> String {
+        let sealed = self.seal(purpose, CARRIED, value);
+        String::from_utf8(sealed).expect("Fernet tokens are base64url")
+    }
+
+    /// The value, if it was sealed here for this purpose.
+    pub fn open_for<T: DeserializeOwned>(&self, purpose: &str, sealed: &str) -> Option<T> {
+        let place = Key { group: purpose.to_owned(), name: CARRIED.to_owned() };
+        self.open(&place, sealed.as_bytes()).ok()
     }
 
     /// Begins changes of one group.
@@ -195,6 +211,18 @@ mod tests {
         let moved = Update { group: "alice".to_owned(), conditions: vec![], changes };
         vault.store.update(moved).await.unwrap();
         assert!(matches!(vault.get::<String>(&key("alice")).await, Err(VaultFailure::Sealed(_))));
+    }
+
+    #[tokio::test]
+    async fn what_others_carry_is_good_for_its_purpose_only() {
+        let folder = tempfile::tempdir().unwrap();
+        let vault = vault(folder.path());
+        let sealed = vault.seal_for("consent", &"alice");
+        assert!(!sealed.contains("alice"));
+        assert_eq!(vault.open_for::<String>("consent", &sealed).unwrap(), "alice");
+        assert!(vault.open_for::<String>("login", &sealed).is_none());
+        assert!(vault.open_for::<String>("consent", &sealed[1..]).is_none());
+        assert!(vault.open_for::<String>("consent", "\"alice\"").is_none());
     }
 
     #[tokio::test]
