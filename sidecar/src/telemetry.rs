@@ -60,6 +60,14 @@ pub fn count() -> Result<PrometheusHandle, BuildError> {
         "Time to answer, by route and method"
     );
     metrics::describe_counter!("mcp_auth_revocations_total", "Revocations asked for, by what of");
+    metrics::describe_counter!(
+        "mcp_auth_logins_total",
+        "Steps of logins: allowed by the user, finished, or the error they came to"
+    );
+    metrics::describe_gauge!(
+        "mcp_auth_provider_up",
+        "Whether the identity provider answered last time"
+    );
     metrics::describe_counter!("mcp_auth_swept_total", "Expired things removed from the store");
     metrics::describe_gauge!("mcp_auth_store_up", "Whether the store could be reached last time");
     Ok(handle)

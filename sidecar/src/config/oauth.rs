@@ -5,6 +5,9 @@ use std::{num::NonZeroU32, path::PathBuf, time::Duration};
 use super::values::{GivenUrl, Key256};
 use crate::secret::Secret;
 
+/// Many people behind one address log in again and again with clients that registered once.
+const LOGINS_TO_A_REGISTRATION: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
+
 /// What the authorization server runs by.
 #[derive(Clone, Debug)]
 pub struct OAuthConfig {
@@ -30,6 +33,13 @@ pub struct OAuthConfig {
     pub brand: Brand,
     /// Exceptions for tests of client id metadata documents.
     pub cimd: CimdExceptions,
+}
+
+impl OAuthConfig {
+    /// Logins that may be begun per client address and minute: ten for each registration.
+    pub fn logins_per_minute(&self) -> Option<NonZeroU32> {
+        self.registrations_per_minute.map(|limit| limit.saturating_mul(LOGINS_TO_A_REGISTRATION))
+    }
 }
 
 /// The identity provider upstream.

@@ -108,6 +108,14 @@ impl OAuthError {
         self.outcome().1
     }
 
+    /// After how many seconds it may be tried again, where that may help.
+    pub fn retry_after(&self) -> Option<u64> {
+        if let Self::TooMany(seconds) = self {
+            return Some(*seconds);
+        }
+        (self.status() == StatusCode::SERVICE_UNAVAILABLE).then_some(1)
+    }
+
     /// The sentence for the client, who learns nothing of the inside.
     pub fn description(&self) -> String {
         match self {
@@ -141,17 +149,11 @@ impl IntoResponse for OAuthError {
         let mut response = (status, Json(body)).into_response();
         let headers = response.headers_mut();
         headers.insert(header::CACHE_CONTROL, HeaderValue::from_static("no-store"));
-        match &self {
-            Self::TooMany(seconds) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from(*seconds));
-            }
-            Self::Vault(_) | Self::TooSlow | Self::Provider(_) => {
-                headers.insert(header::RETRY_AFTER, HeaderValue::from_static("1"));
-            }
-            Self::Unauthenticated => {
-                headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
-            }
-            _ => {}
+        if let Some(seconds) = self.retry_after() {
+            headers.insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+        }
+        if matches!(self, Self::Unauthenticated) {
+            headers.insert(header::WWW_AUTHENTICATE, HeaderValue::from_static("Bearer"));
         }
         response
     }

@@ -1,10 +1,12 @@
 //! The OAuth authorization server that MCP clients find, in front of one identity provider.
 //!
 //! A login runs through the files like this: `client` says who asks, `request` what is asked,
-//! `transaction` keeps it through consent and the provider's login (`upstream`), `grant` is what
+//! `transaction` keeps it for the one `browser` through consent (`pages`) and the provider's login
+//! (`upstream`), `reply` is how the client is answered, `grant` is what
 //! came of it, kept under a code until the client redeems it, and `login` is what the client then
 //! holds and refreshes. `vault` keeps all of it encrypted; `error` is the one table to HTTP.
 
+pub mod browser;
 pub mod client;
 pub mod client_address;
 pub mod crypt;
@@ -13,11 +15,15 @@ pub mod grant;
 pub mod identity;
 pub mod login;
 pub mod opaque;
+mod pages;
 pub mod params;
 pub mod rate;
+pub mod reply;
+pub mod request;
 mod routes;
 #[cfg(test)]
 pub(crate) mod testing;
+pub mod transaction;
 pub mod upstream;
 pub mod vault;
 
@@ -54,6 +60,8 @@ pub struct AuthorizationServer {
     pub clients: Clients,
     /// How many clients an address may register.
     pub registrations: RateLimit,
+    /// How often an address may begin a login, for which something is stored.
+    pub logins: RateLimit,
     /// Where users log in.
     pub provider: Provider,
     /// Where the filter looks logins up, and operators end them.
@@ -100,6 +108,7 @@ impl AuthorizationServer {
             hash_digits: config.user_id_hash_digits,
             clients: Clients::new(vault.clone(), clock.clone()),
             registrations: RateLimit::per_minute(oauth.registrations_per_minute),
+            logins: RateLimit::per_minute(oauth.logins_per_minute()),
             provider,
             vault,
             sessions: Sessions::new(Arc::clone(store), config.revocation_ttl),

@@ -53,6 +53,11 @@ impl Params {
         self.one(name)?.ok_or_else(missing)
     }
 
+    /// The same, as an address can carry it.
+    pub fn encoded(&self) -> String {
+        url::form_urlencoded::Serializer::new(String::new()).extend_pairs(&self.0).finish()
+    }
+
     /// All values, for the few parameters that may be repeated.
     pub fn all<'p>(&'p self, name: &'p str) -> impl Iterator<Item = &'p str> {
         let found = self.0.iter().filter(move |(key, value)| key == name && !value.is_empty());

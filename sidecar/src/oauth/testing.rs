@@ -1,5 +1,7 @@
 //! The public listener over real HTTP, with an embedded store of its own and a clock that stands.
 
+pub(crate) mod logins;
+
 use std::{net::SocketAddr, sync::Arc};
 
 use auth_core::time::UnixTime;

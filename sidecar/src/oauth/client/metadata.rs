@@ -177,12 +177,12 @@ fn key_source(jwks: Option<Value>, jwks_uri: Option<String>) -> Result<KeySource
     }
 }
 
-/// The name without what could disturb the text around it: control characters and those that turn
-/// the direction of writing.
+/// The name without what could disturb the text around it: control characters, those that turn the
+/// direction of writing, and those that nobody sees.
 fn name(given: &str) -> Option<String> {
-    let turns = |c: char| matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
+    let disturbs = |c: char| matches!(c, '\u{ad}' | '\u{61c}' | '\u{180e}' | '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2060}'..='\u{206f}' | '\u{feff}');
     let plain = given.chars().map(|c| if c.is_whitespace() { ' ' } else { c });
-    let plain: String = plain.filter(|c| !c.is_control() && !turns(*c)).collect();
+    let plain: String = plain.filter(|c| !c.is_control() && !disturbs(*c)).collect();
     let name: String = plain.trim().chars().take(NAME_CHARACTERS).collect();
     (!name.is_empty()).then_some(name)
 }

@@ -1,5 +1,9 @@
 //! The public listener: one route, one file.
 
+mod authorize;
+mod callback;
+mod consent;
+mod logout;
 mod metadata;
 mod register;
 
@@ -43,7 +47,14 @@ pub(super) fn router(server: AuthorizationServer) -> Router {
 
 /// What people see. No page of another site may read it, so it has no CORS.
 fn pages() -> Router<AuthorizationServer> {
+    // Looking at the callback without fetching it must not use it up.
+    let callback = get(callback::answer).head(async || OAuthError::Method);
     Router::new()
+        .route("/authorize", get(authorize::answer).post(authorize::from_form))
+        .route("/consent", post(consent::answer))
+        .route("/auth/callback", callback)
+        .route("/logout", get(logout::ask).post(logout::answer))
+        .route("/logout/done", get(logout::done))
 }
 
 /// What clients call, those in browsers too.

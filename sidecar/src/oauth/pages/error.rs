@@ -1,0 +1,41 @@
+//! What the user reads when nobody else can be told.
+
+use axum::{
+    http::{HeaderValue, StatusCode, header},
+    response::Response,
+};
+use maud::html;
+
+use super::Page;
+use crate::{config::oauth::Brand, oauth::error::OAuthError};
+
+/// The page of an error.
+pub(in super::super) fn page(brand: &Brand, error: &OAuthError) -> Response {
+    // 401 is for clients that prove who they are, which a browser is not asked for.
+    let status = match error.status() {
+        StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
+        other => other,
+    };
+    let body = html! {
+        h1 { "That did not work" }
+        p role="alert" { (sentence(error)) }
+        p.soft { "You can close this page." }
+        p.soft { "Error code: " code { (error.code()) } }
+    };
+    let page = Page { status, title: "Error", body, form_action: "'none'" };
+    let mut answer = page.answer(brand);
+    if let Some(seconds) = error.retry_after() {
+        answer.headers_mut().insert(header::RETRY_AFTER, HeaderValue::from(seconds));
+    }
+    answer
+}
+
+/// As a sentence of its own.
+fn sentence(error: &OAuthError) -> String {
+    let text = error.description();
+    let mut letters = text.chars();
+    match letters.next() {
+        Some(first) => format!("{}{}.", first.to_uppercase(), letters.as_str()),
+        None => text,
+    }
+}

@@ -1,0 +1,135 @@
+//! An authorization request (RFC 6749 §4.1.1) that has passed every check there is without the
+//! user.
+
+use serde::{Deserialize, Serialize};
+use url::Url;
+
+use super::{
+    client::Client,
+    error::OAuthError,
+    params::Params,
+    reply::{Refused, ReplyTo},
+};
+use crate::config::oauth::OAuthConfig;
+
+/// The longest `state` that is sent back.
+const LONGEST_STATE: usize = 4096;
+/// The length of a SHA-256 in base64url.
+const CHALLENGE_LENGTH: usize = 43;
+/// What clients ask for because other servers want it, and what means nothing here.
+const DROPPED_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
+
+/// What a client asks for.
+#[derive(Clone, Debug, Serialize, Deserialize)]
+pub struct AuthorizationRequest {
+    /// The client.
+    pub client_id: String,
+    /// Where it is answered.
+    pub reply_to: ReplyTo,
+    /// Whether the request named the redirect URI.
+    pub redirect_uri_given: bool,
+    /// PKCE, always S256 (RFC 7636 §4.3).
+    pub code_challenge: String,
+    /// Scopes that are offered; not empty.
+    pub scopes: Vec<String>,
+    /// One of `MCP_RESOURCES`, byte for byte (RFC 8707 §2).
+    pub resource: String,
+}
+
+impl AuthorizationRequest {
+    /// Checks what a client that is known asks for.
+    ///
+    /// # Errors
+    /// [`Refused::Page`] as long as it is not certain that the redirect URI is the client's,
+    /// [`Refused::Client`] afterwards.
+    pub fn read(params: &Params, client: &Client, config: &OAuthConfig) -> Result<Self, Refused> {
+        let given = params.one("redirect_uri").map_err(Refused::Page)?;
+        let redirect_uri = client.redirect_uri(given).map_err(Refused::Page)?;
+        let (state, refused_state) = match state(params) {
+            Ok(state) => (state, None),
+            Err(refused) => (None, Some(refused)),
+        };
+        let reply_to = ReplyTo::new(redirect_uri, state);
+        let refused = |error| Refused::Client(Box::new(reply_to.clone()), error);
+        if let Some(error) = refused_state {
+            return Err(refused(error));
+        }
+        response_type(params).map_err(refused)?;
+        Ok(Self {
+            client_id: client.client_id.clone(),
+            redirect_uri_given: given.is_some(),
+            code_challenge: code_challenge(params).map_err(refused)?,
+            scopes: scopes(params, &config.scopes).map_err(refused)?,
+            resource: resource(params, config).map_err(refused)?,
+            reply_to,
+        })
+    }
+}
+
+fn state(params: &Params) -> Result<Option<String>, OAuthError> {
+    match params.one("state")? {
+        Some(state) if state.len() > LONGEST_STATE => {
+            Err(OAuthError::InvalidRequest(format!("state is longer than {LONGEST_STATE} bytes")))
+        }
+        state => Ok(state.map(str::to_owned)),
+    }
+}
+
+fn response_type(params: &Params) -> Result<(), OAuthError> {
+    if params.required("response_type")? != "code" {
+        return Err(OAuthError::UnsupportedResponseType);
+    }
+    match params.one("response_mode")? {
+        None | Some("query") => Ok(()),
+        Some(_) => Err(OAuthError::InvalidRequest("response_mode must be query".to_owned())),
+    }
+}
+
+/// PKCE cannot be left out or weakened to `plain`, which is what no method means.
+fn code_challenge(params: &Params) -> Result<String, OAuthError> {
+    let challenge = params.required("code_challenge")?;
+    if params.one("code_challenge_method")? != Some("S256") {
+        let sentence = "code_challenge_method must be S256";
+        return Err(OAuthError::InvalidRequest(sentence.to_owned()));
+    }
+    let allowed = |byte: u8| byte.is_ascii_alphanumeric() || byte == b'-' || byte == b'_';
+    if challenge.len() != CHALLENGE_LENGTH || !challenge.bytes().all(allowed) {
+        let sentence = "code_challenge is not the SHA-256 of anything, in base64url";
+        return Err(OAuthError::InvalidRequest(sentence.to_owned()));
+    }
+    Ok(challenge.to_owned())
+}
+
+fn scopes(params: &Params, offered: &[String]) -> Result<Vec<String>, OAuthError> {
+    let mut scopes: Vec<String> = Vec::new();
+    for asked in params.one("scope")?.unwrap_or("").split(' ').filter(|scope| !scope.is_empty()) {
+        match offered.iter().find(|offered| *offered == asked) {
+            Some(scope) if scopes.contains(scope) => {}
+            Some(scope) => scopes.push(scope.clone()),
+            None if DROPPED_SCOPES.contains(&asked) => {}
+            None => {
+                let offered = offered.join(" ");
+                return Err(OAuthError::InvalidScope(format!("the scopes offered are {offered}")));
+            }
+        }
+    }
+    if scopes.is_empty() {
+        scopes.extend(offered.first().cloned());
+    }
+    Ok(scopes)
+}
+
+/// Compared as URLs, because clients write `https://host/` for `https://host`. What tokens then are
+/// for is ours byte for byte.
+fn resource(params: &Params, config: &OAuthConfig) -> Result<String, OAuthError> {
+    let mut asked = params.all("resource").map(|text| {
+        let url = Url::parse(text).ok()?;
+        config.resources.iter().find(|ours| *ours.url() == url)
+    });
+    let first = asked.next().ok_or(OAuthError::InvalidTarget("resource is missing"))?;
+    let first = first.ok_or(OAuthError::InvalidTarget("resource is none of this server's"))?;
+    if !asked.all(|another| another == Some(first)) {
+        return Err(OAuthError::InvalidTarget("resource names more than one"));
+    }
+    Ok(first.as_str().to_owned())
+}
