@@ -70,6 +70,9 @@ pub enum OAuthError {
     /// The identity provider does not answer, or not as it should.
     #[error("the identity provider: {0}")]
     Provider(String),
+    /// The identity provider refuses us, or says what cannot be believed.
+    #[error("the identity provider: {0}")]
+    ProviderFault(String),
 }
 
 impl OAuthError {
@@ -95,6 +98,7 @@ impl OAuthError {
             Self::Vault(_) | Self::TooSlow | Self::Provider(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
             }
+            Self::ProviderFault(_) => (StatusCode::BAD_GATEWAY, "server_error"),
         }
     }
 
@@ -121,6 +125,9 @@ impl OAuthError {
         match self {
             Self::Vault(_) => "the store is not available, try again".to_owned(),
             Self::Provider(_) => "the identity provider is not available, try again".to_owned(),
+            Self::ProviderFault(_) => {
+                "the identity provider and this server do not understand each other".to_owned()
+            }
             other => other.to_string(),
         }
     }

@@ -32,6 +32,8 @@ const CONSENT: &str = "consent";
 pub struct Asked {
     /// What is asked.
     pub request: AuthorizationRequest,
+    /// Names this one form.
+    id: String,
     browser: String,
     #[serde(with = "seconds")]
     ends_at: UnixTime,
@@ -49,7 +51,8 @@ struct Transaction {
 impl Asked {
     /// Begins in this browser.
     pub fn new(request: AuthorizationRequest, browser: &Browser, now: UnixTime) -> Self {
-        Self { request, browser: browser.digest(), ends_at: now + LIFETIME }
+        let id = Opaque::random().digest();
+        Self { request, id, browser: browser.digest(), ends_at: now + LIFETIME }
     }
 
     /// What the form carries. Nobody can make or change it, so it is the proof as well that the
@@ -58,11 +61,11 @@ impl Asked {
         vault.seal_for(CONSENT, self)
     }
 
-    /// From the form, if it was made for this browser and is not too old.
+    /// From the form, if it was made for this browser, is not too old and was not denied.
     ///
     /// # Errors
     /// An [`OAuthError`] for the user.
-    pub fn open(
+    pub async fn open(
         sealed: &str,
         vault: &Vault,
         (headers, public_url): (&HeaderMap, &Url),
@@ -75,7 +78,19 @@ impl Asked {
         if !browser::is_of(headers, public_url, &asked.browser) {
             return Err(OTHER_BROWSER);
         }
+        if vault.get::<()>(&denied_key(&asked.id)).await?.is_some() {
+            return Err(over());
+        }
         Ok(asked)
+    }
+
+    /// Makes a no final. A yes may be said again, as by a double click: each begins a login with
+    /// values of its own.
+    ///
+    /// # Errors
+    /// [`OAuthError::Vault`]
+    pub async fn denied(&self, vault: &Vault, now: UnixTime) -> Result<(), OAuthError> {
+        Ok(vault.put(&denied_key(&self.id), &(), now.until(self.ends_at)).await?)
     }
 
     /// Keeps it until the provider sends the user back with `state`.
@@ -129,6 +144,10 @@ const OTHER_BROWSER: OAuthError = OAuthError::AccessDenied(
 fn over() -> OAuthError {
     let sentence = "this login has taken too long, or is finished: start again from your app";
     OAuthError::InvalidRequest(sentence.to_owned())
+}
+
+fn denied_key(id: &str) -> Key {
+    Key { group: format!("consent:{id}"), name: "denied".to_owned() }
 }
 
 fn key(state: &Opaque) -> Key {

@@ -61,7 +61,7 @@ async fn authenticate(
     let finished = server.provider.finish_login(code, proof).await;
     finished.map_err(|failure| {
         tracing::warn!(cause = %failure, "a login at the identity provider came to nothing");
-        failure.into()
+        OAuthError::from(failure)
     })
 }
 
@@ -107,7 +107,8 @@ fn refusal(error: &str, description: Option<&str>) -> OAuthError {
             tracing::info!(error, description, "the identity provider logged nobody in");
             OAuthError::AccessDenied("the identity provider logged nobody in")
         }
-        _ => OAuthError::Provider(format!("{error:?}: {description:?}")),
+        "temporarily_unavailable" => OAuthError::Provider(format!("it says {description:?}")),
+        _ => OAuthError::ProviderFault(format!("it says {error:?}: {description:?}")),
     }
 }
 
@@ -214,7 +215,7 @@ mod tests {
     async fn a_token_with_another_nonce_is_refused() {
         let visit = Visit::start().await;
         visit.provider.says().claims = json!({"nonce": "replayed"});
-        assert_eq!(visit.log_in(&request()).await.reply()["error"], "access_denied");
+        assert_eq!(visit.log_in(&request()).await.reply()["error"], "server_error");
     }
 
     #[tokio::test]
@@ -222,8 +223,9 @@ mod tests {
         for (error, told) in [
             ("access_denied", "access_denied"),
             ("login_required", "access_denied"),
-            ("server_error", "temporarily_unavailable"),
-            ("unauthorized_client", "temporarily_unavailable"),
+            ("temporarily_unavailable", "temporarily_unavailable"),
+            ("unauthorized_client", "server_error"),
+            ("<script>", "server_error"),
         ] {
             let visit = Visit::start().await;
             let callback = visit.callback(&request()).await;

@@ -1,6 +1,11 @@
 //! `/consent`: the user's answer, from the form of our own page in the browser that was asked.
 
-use axum::{extract::State, http::HeaderMap, response::Response};
+use axum::{
+    extract::State,
+    http::{HeaderMap, HeaderValue, header},
+    response::Response,
+};
+use url::Url;
 
 use crate::oauth::{
     AuthorizationServer,
@@ -33,14 +38,22 @@ async fn decide(
     params: Result<Params, OAuthError>,
 ) -> Result<Response, Refused> {
     let params = params.map_err(Refused::Page)?;
+    let public_url = server.config.url.url();
+    if !is_from_here(headers, public_url) {
+        let foreign = OAuthError::AccessDenied("the form was sent by a page of another site");
+        return Err(Refused::Page(foreign));
+    }
     let sealed = params.required("consent").map_err(Refused::Page)?;
     let now = server.clock.now();
-    let here = (headers, server.config.url.url());
-    let asked = Asked::open(sealed, &server.vault, here, now).map_err(Refused::Page)?;
+    let here = (headers, public_url);
+    let asked = Asked::open(sealed, &server.vault, here, now).await.map_err(Refused::Page)?;
     let reply_to = Box::new(asked.request.reply_to.clone());
+    // From here on something is stored.
+    server.logins.check(address).map_err(Refused::Page)?;
     match params.one("decision").map_err(Refused::Page)? {
         Some("allow") => {}
         Some("deny") => {
+            asked.denied(&server.vault, now).await.map_err(Refused::Page)?;
             let denied = OAuthError::AccessDenied("the user did not allow it");
             return Err(Refused::Client(reply_to, denied));
         }
@@ -49,8 +62,6 @@ async fn decide(
             return Err(Refused::Page(OAuthError::InvalidRequest(sentence)));
         }
     }
-    // From here on something is stored.
-    server.logins.check(address).map_err(Refused::Page)?;
     to_provider(server, asked).await.map_err(|error| Refused::Client(reply_to, error))
 }
 
@@ -62,6 +73,16 @@ async fn to_provider(server: &AuthorizationServer, asked: Asked) -> Result<Respo
     asked.agreed(&state, &proof, &server.vault, server.clock.now()).await?;
     metrics::counter!("mcp_auth_logins_total", "outcome" => "allowed").increment(1);
     Ok(see_other(login.as_str()))
+}
+
+/// Whether a page of ours sent the form, as far as the browser tells (RFC 9700 §4.7). Older ones
+/// do not, and then the cookie has to do alone.
+fn is_from_here(headers: &HeaderMap, public_url: &Url) -> bool {
+    let origin = public_url.origin().ascii_serialization();
+    let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
+    let is_ours = |value: &HeaderValue| value.as_bytes() == origin.as_bytes();
+    headers.get_all(header::ORIGIN).iter().all(is_ours)
+        && matches!(site, None | Some(b"same-origin" | b"none"))
 }
 
 #[cfg(test)]
@@ -100,6 +121,38 @@ mod tests {
             ("access_denied", "client state")
         );
         assert_eq!(visit.provider.calls("metadata"), 0);
+    }
+
+    #[tokio::test]
+    async fn after_a_no_the_form_is_good_for_nothing() {
+        let visit = Visit::start().await;
+        let (page, other) = (visit.open(&request()).await, visit.open(&request()).await);
+        visit.decide(&page, "deny").await;
+        for decision in ["allow", "deny"] {
+            let answer = visit.decide(&page, decision).await;
+            assert_eq!(answer.status, StatusCode::BAD_REQUEST, "{decision}");
+            assert!(answer.location().is_none());
+        }
+        assert_eq!(visit.allow(&other).await.status, StatusCode::SEE_OTHER);
+    }
+
+    #[tokio::test]
+    async fn a_form_of_another_site_is_refused_though_the_cookie_came_with_it() {
+        let visit = Visit::start().await;
+        let consent = visit.open(&request()).await.consent();
+        let form = [("consent", consent.as_str()), ("decision", "allow")];
+        for (name, value, status) in [
+            ("origin", "https://evil.example", StatusCode::FORBIDDEN),
+            ("origin", "https://auth.example.com.evil.example", StatusCode::FORBIDDEN),
+            ("origin", "null", StatusCode::FORBIDDEN),
+            ("sec-fetch-site", "cross-site", StatusCode::FORBIDDEN),
+            ("sec-fetch-site", "same-site", StatusCode::FORBIDDEN),
+            ("sec-fetch-site", "same-origin", StatusCode::SEE_OTHER),
+            ("origin", "https://auth.example.com", StatusCode::SEE_OTHER),
+        ] {
+            let answer = visit.send_with("POST", "/consent", &form, &[(name, value)]).await;
+            assert_eq!(answer.status, status, "{name}: {value}");
+        }
     }
 
     #[tokio::test]

@@ -99,8 +99,19 @@ impl Visit {
     }
 
     pub(crate) async fn send(&self, method: &str, path: &str, fields: &[(&str, &str)]) -> Got {
+        self.send_with(method, path, fields, &[]).await
+    }
+
+    pub(crate) async fn send_with(
+        &self,
+        method: &str,
+        path: &str,
+        fields: &[(&str, &str)],
+        headers: &[(&str, &str)],
+    ) -> Got {
         let request = self.test.request(method, path);
         let request = if method == "POST" { request.form(fields) } else { request.query(fields) };
+        let request = headers.iter().fold(request, |it, (name, value)| it.header(*name, *value));
         let cookies: Vec<String> = self
             .cookies
             .lock()

@@ -338,17 +338,15 @@ impl Provider {
 
 impl From<LoginFailure> for OAuthError {
     fn from(failure: LoginFailure) -> Self {
-        match failure {
+        match &failure {
             LoginFailure::Refused(_) => {
                 Self::AccessDenied("the identity provider did not accept the login")
             }
             LoginFailure::Unbelievable(_)
             | LoginFailure::NoIdToken
-            | LoginFailure::Unnamed(Unnamed::Mixed(_)) => {
-                Self::AccessDenied("what the identity provider says about the login is not valid")
-            }
+            | LoginFailure::Unnamed(Unnamed::Mixed(_)) => Self::ProviderFault(failure.to_string()),
             LoginFailure::Unnamed(Unnamed::Away(why)) | LoginFailure::Unavailable(why) => {
-                Self::Provider(why)
+                Self::Provider(why.clone())
             }
         }
     }
