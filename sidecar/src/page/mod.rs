@@ -55,8 +55,16 @@ async fn sessions(State(internal): State<Internal>, visitor: Visitor, filter: Fi
     }
 }
 
-async fn ask(visitor: Visitor, target: Target) -> Markup {
-    views::ask(&target, &visitor)
+async fn ask(
+    State(internal): State<Internal>,
+    visitor: Visitor,
+    target: Target,
+) -> Result<Markup, Response> {
+    let known = match &target {
+        Target::Session(id) => internal.sessions.get(id).await.map_err(|why| failed(why.into()))?,
+        Target::Holder(_) => None,
+    };
+    Ok(views::ask(&target, known.as_ref(), &visitor))
 }
 
 async fn revoke(

@@ -25,6 +25,7 @@ async fn revoking_asks_first_and_needs_the_form() {
     server.put(ID, &report(server.now() + 100)).await;
     let asked = text(&server, &format!("/revoke?session={ID}")).await;
     assert!(!is_revoked(&server).await, "asking changes nothing");
+    assert!(asked.contains("<dd>alice-1</dd><dt>Name</dt><dd>alice</dd>"), "{asked}");
 
     for csrf in ["", "csrf=wrong&"] {
         let forged = server.request("POST", "/revoke").body(format!("{csrf}session={ID}"));

@@ -1,6 +1,9 @@
 //! The page's HTML. Everything that came from outside is escaped by maud.
 
-use auth_core::{session::Session, time::UnixTime};
+use auth_core::{
+    session::{KnownSession, Session},
+    time::UnixTime,
+};
 use maud::{DOCTYPE, Markup, html};
 
 use super::{
@@ -44,7 +47,7 @@ pub(super) fn sessions(
     layout("Sessions", Some(visitor), &body)
 }
 
-pub(super) fn ask(target: &Target, visitor: &Visitor) -> Markup {
+pub(super) fn ask(target: &Target, known: Option<&KnownSession>, visitor: &Visitor) -> Markup {
     let (name, value, what, effect) = match target {
         Target::Session(id) => {
             ("session", id.as_str(), "this session", "Its tokens are refused from then on.")
@@ -66,6 +69,7 @@ pub(super) fn ask(target: &Target, visitor: &Visitor) -> Markup {
         form.ask action="/revoke" method="post" {
             h2 { "Revoke " (what) "?" }
             p { code { (value) } }
+            @if let Some(KnownSession::Recorded(session)) = known { (whose(session)) }
             p { (effect) " This cannot be undone." }
             input type="hidden" name="csrf" value=(visitor.csrf);
             input type="hidden" name=(name) value=(value);
@@ -82,7 +86,7 @@ pub(super) fn login(refused: bool) -> Markup {
     let body = html! {
         form.ask action="/login" method="post" {
             h2 { "Log in" }
-            @if refused { p.notice role="alert" { "That is not the token." } }
+            @if refused { p.notice.bad role="alert" { "That is not the token." } }
             label { "Token (MCP_AUTH_TOKEN)"
                 input type="password" name="token" autocomplete="current-password" required autofocus;
             }
@@ -101,6 +105,16 @@ pub(super) fn failure(sentence: &str) -> Markup {
         }
     };
     layout("Error", None, &body)
+}
+
+fn whose(session: &Session) -> Markup {
+    html! {
+        dl {
+            dt { "User" } dd { (session.user_id) }
+            @if let Some(name) = &session.username { dt { "Name" } dd { (name) } }
+            @if let Some(client) = &session.client_id { dt { "Client" } dd { (client) } }
+        }
+    }
 }
 
 fn layout(title: &str, visitor: Option<&Visitor>, body: &Markup) -> Markup {
@@ -156,8 +170,8 @@ fn row(session: &Session, now: UnixTime) -> Markup {
                     None => "–",
                 }
             }
-            td data-label="Since" { (date(session.created_at)) }
-            td data-label="Ends" { (date(session.expires_at)) }
+            td.date data-label="Since" { (date(session.created_at)) }
+            td.date data-label="Ends" { (date(session.expires_at)) }
             td data-label="Session" { code { (id) } }
             td.action {
                 @match session.revoked_at {
