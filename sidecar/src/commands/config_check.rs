@@ -27,6 +27,8 @@ pub fn describe(config: &Config) -> String {
         Some(oauth) => {
             line("public listener", &format!("http://{}, as {}", config.listen, oauth.url));
             line("identity provider", oauth.provider.issuer.as_str());
+            let prompt = oauth.provider.prompt.as_deref();
+            line("asked of users", prompt.unwrap_or("what the provider finds necessary"));
             let resources: Vec<_> = oauth.resources.iter().map(GivenUrl::as_str).collect();
             line("resources", &resources.join(", "));
             line("scopes", &oauth.scopes.join(", "));

@@ -37,7 +37,7 @@ pub(in super::super) fn page(
             dd {
                 @match described_at(client) {
                     Some(host) => { "Described at " strong { (host) } },
-                    None => "Says itself what it is called. Nobody has checked it.",
+                    None => "It chose this name itself. Nobody has checked it.",
                 }
             }
             dt { "Access to" }
@@ -121,14 +121,14 @@ fn warning(client: &Client, place: &Place) -> Option<&'static str> {
     match place {
         Place::ThisMachine => Some(
             "Any program on this computer can ask in this name. If you have not just started a \
-             login in a program here, deny.",
+             login in a program here, choose Deny.",
         ),
         Place::AppOf(_) => Some(
             "Any program on this device can ask in this name and open such links. If you have not \
-             just started a login in an app here, deny.",
+             just started a login in an app here, choose Deny.",
         ),
         Place::Host(_) if registered => {
-            Some("Whoever runs the site above gets the access. If you do not know the site, deny.")
+            Some("Whoever runs the site above gets the access. If you do not know it, choose Deny.")
         }
         Place::Host(_) => None,
     }

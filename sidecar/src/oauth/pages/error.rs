@@ -19,6 +19,9 @@ pub(in super::super) fn page(brand: &Brand, error: &OAuthError) -> Response {
     let body = html! {
         h1 { "That did not work" }
         p role="alert" { (sentence(error)) }
+        @if matches!(error, OAuthError::InvalidClient(_)) {
+            p { "If your app goes on like this, remove its connection there and connect it anew." }
+        }
         p.soft { "You can close this page." }
         p.soft { "Error code: " code { (error.code()) } }
     };
