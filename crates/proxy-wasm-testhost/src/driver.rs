@@ -87,6 +87,13 @@ impl Driver {
         self.sweep();
     }
 
+    /// The request ends with trailers.
+    #[track_caller]
+    pub(crate) fn trailers(&self, id: u32) {
+        self.pass_trailers(id);
+        self.sweep();
+    }
+
     /// Answers a call; `None` calls back without headers and body.
     #[track_caller]
     pub(crate) fn deliver(
@@ -201,6 +208,24 @@ impl Driver {
         self.follow(id, direction, Callback::Body, answer);
     }
 
+    /// Trailers go to the plugin, or wait while the plugin holds the headers. To let them go is to
+    /// let everything go that is held.
+    fn pass_trailers(&self, id: u32) {
+        let through = self.state().allow_on_headers_stop_iteration;
+        let passes = self.stream(id, |stream| {
+            let over = stream.is_over(Direction::Request);
+            let half = &mut stream.request;
+            half.ended = true;
+            half.trailers_wait = !over && half.held && half.released.is_none() && !through;
+            half.resumed = false;
+            !over && !half.trailers_wait
+        });
+        if passes {
+            let answer = self.enter(Entry::RequestTrailers { context: id });
+            self.follow(id, Direction::Request, Callback::Headers, answer);
+        }
+    }
+
     /// Does as the plugin answered, unless its resume or the stream's end came first.
     ///
     /// `Continue` at a chunk lets held headers go as well, in Envoy too: a filter that only
@@ -224,14 +249,18 @@ impl Driver {
 
     /// Lets a direction go on, then passes the body that waited behind the headers.
     fn release(&self, id: u32, direction: Direction) {
-        let waiting = self.stream(id, |stream| {
+        let (waiting, trailers_wait) = self.stream(id, |stream| {
             let half = stream.half(direction);
             let waiting = half.waiting.take();
-            half.release(waiting.is_none());
-            waiting.map(|chunk| (chunk, half.ended))
+            let trailers_wait = std::mem::take(&mut half.trailers_wait);
+            half.release(waiting.is_none() && !trailers_wait);
+            (waiting.map(|chunk| (chunk, half.ended && !trailers_wait)), trailers_wait)
         });
         if let Some((chunk, end)) = waiting {
             self.pass_data(id, direction, &chunk, end);
+        }
+        if trailers_wait {
+            self.pass_trailers(id);
         }
     }
 

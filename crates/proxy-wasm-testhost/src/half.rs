@@ -29,6 +29,8 @@ pub(crate) struct Half {
     pub(crate) buffering: bool,
     /// Body that waits for the plugin to let the headers go.
     pub(crate) waiting: Option<Vec<u8>>,
+    /// Trailers that wait behind that body.
+    pub(crate) trailers_wait: bool,
     /// Everything of this direction has arrived.
     pub(crate) ended: bool,
     /// The headers as they went on; `None` while they have not.

@@ -4,7 +4,7 @@
 //! points that the SDK exports, so that `cargo test` runs a whole filter natively, callbacks,
 //! calls and timers included. Where hosts differ it does as Envoy does. The README shows how.
 //!
-//! It leaves to others: gRPC calls, network (TCP) filters, trailers, several plugins in one VM,
+//! It leaves to others: gRPC calls, network (TCP) filters, the contents of trailers, several plugins in one VM,
 //! and everything that only a real proxy and a real Wasm module can show.
 //!
 //! ```

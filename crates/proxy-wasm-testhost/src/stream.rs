@@ -189,6 +189,16 @@ impl Stream {
         self.driver.data(self.id, Direction::Request, chunk.as_ref(), end);
     }
 
+    /// The client ends the request with trailers. The plugin is called, but cannot read them here.
+    ///
+    /// # Panics
+    /// If the request has ended before.
+    #[track_caller]
+    pub fn trailers(&self) {
+        assert!(!self.look(|s| s.request.ended), "stream {}: the request has ended", self.id);
+        self.driver.trailers(self.id);
+    }
+
     /// The upstream answers in whole.
     ///
     /// # Panics

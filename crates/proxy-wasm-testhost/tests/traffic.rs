@@ -190,6 +190,30 @@ fn continuing_at_a_chunk_lets_held_headers_go() {
 }
 
 #[test]
+fn continuing_at_trailers_lets_held_headers_go() {
+    let host = host_where_bodies_pass();
+    let stream = host.get("/").header("x-do", "whole-body").end_of_stream(false).send();
+    stream.body("chunk", false);
+    assert!(stream.is_paused());
+    stream.trailers();
+    assert!(stream.forwarded().is_some());
+    assert_eq!(stream.forwarded_body(), b"chunk");
+}
+
+#[test]
+fn trailers_wait_while_the_headers_are_held() {
+    let host = host();
+    let stream = host.get("/").header("x-do", "pause").end_of_stream(false).send();
+    stream.body("chunk", false);
+    stream.trailers();
+    assert!(stream.forwarded().is_none() && host.shared_data("trailers").is_none());
+    host.call_foreign_callback(RESUME, &stream.id().to_le_bytes());
+    assert_eq!(stream.forwarded_body(), b"chunk");
+    assert!(host.shared_data("trailers").is_some());
+    stream.respond(Response::ok(""));
+}
+
+#[test]
 fn plugin_replaces_the_body() {
     let stream = host().get("/").header("x-do", "replace-body").body("secret").send();
     assert_eq!(stream.forwarded_body(), b"redacted");
@@ -322,6 +346,11 @@ impl HttpContext for Obedient {
             "whole-body" => self.set_http_request_header("x-length", Some(&size.to_string())),
             _ => {}
         }
+        Action::Continue
+    }
+
+    fn on_http_request_trailers(&mut self, _count: usize) -> Action {
+        self.set_shared_data("trailers", Some(b"seen"), None).expect("data is set");
         Action::Continue
     }
 

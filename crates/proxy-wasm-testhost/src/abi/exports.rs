@@ -36,6 +36,9 @@ pub(crate) enum Entry {
         size: usize,
         end: bool,
     },
+    RequestTrailers {
+        context: u32,
+    },
     ResponseHeaders {
         context: u32,
         count: usize,
@@ -80,6 +83,7 @@ impl Entry {
             | Self::QueueReady { context, .. }
             | Self::RequestHeaders { context, .. }
             | Self::RequestBody { context, .. }
+            | Self::RequestTrailers { context }
             | Self::ResponseHeaders { context, .. }
             | Self::ResponseBody { context, .. }
             | Self::HttpCallResponse { context, .. }
@@ -128,6 +132,9 @@ pub(crate) fn enter(entry: Entry) -> Answer {
         Entry::RequestBody { context, size, end } => {
             return action(proxy_on_request_body(context, size, end));
         }
+        Entry::RequestTrailers { context } => {
+            return action(proxy_on_request_trailers(context, 0));
+        }
         Entry::ResponseHeaders { context, count, end } => {
             return action(proxy_on_response_headers(context, count, end));
         }
@@ -157,6 +164,7 @@ unsafe extern "C" {
     safe fn proxy_on_queue_ready(context: u32, queue: u32);
     safe fn proxy_on_request_headers(context: u32, count: usize, end: bool) -> Action;
     safe fn proxy_on_request_body(context: u32, size: usize, end: bool) -> Action;
+    safe fn proxy_on_request_trailers(context: u32, count: usize) -> Action;
     safe fn proxy_on_response_headers(context: u32, count: usize, end: bool) -> Action;
     safe fn proxy_on_response_body(context: u32, size: usize, end: bool) -> Action;
     safe fn proxy_on_http_call_response(
