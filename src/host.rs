@@ -4,9 +4,11 @@ use std::{collections::HashMap, time::Duration, time::SystemTime};
 
 use auth_core::{
     decision::{Decision, HeaderEdits, LocalReply},
-    gate::{Fetch, Gate, Outcome, StreamId},
+    fetch::Fetch,
+    gate::{Gate, StreamId},
     key_ring::FetchOutcome,
     metric::{Metric, REVOCATION_ENTRIES},
+    outcome::Outcome,
     request_head::RequestHead,
     time::UnixTime,
 };
@@ -40,6 +42,21 @@ pub(crate) fn now() -> UnixTime {
 /// The head of the current request.
 pub(crate) fn request_head() -> RequestHead {
     RequestHead::new(hostcalls::get_map_bytes(MapType::HttpRequestHeaders).unwrap_or_default())
+}
+
+/// The body of the current request from one place to another.
+pub(crate) fn request_body(from: usize, to: usize) -> Option<Vec<u8>> {
+    let size = to.checked_sub(from)?;
+    if size == 0 {
+        return Some(Vec::new());
+    }
+    let chunk = hostcalls::get_buffer(BufferType::HttpRequestBody, from, size).ok().flatten()?;
+    (chunk.len() == size).then_some(chunk)
+}
+
+/// The first value of a field of the current answer.
+pub(crate) fn response_header(name: &str) -> Option<Vec<u8>> {
+    hostcalls::get_map_value_bytes(MapType::HttpResponseHeaders, name).ok().flatten()
 }
 
 /// Asks for ticks at the ordinary pace.
@@ -116,6 +133,12 @@ pub(crate) fn perform(outcome: &Outcome) -> Stream {
     }
     if let Some(reason) = outcome.reason {
         set_filter_state("mcp_auth.reason", reason);
+    }
+    if let Some(call) = &outcome.call {
+        set_filter_state("mcp_auth.mcp_method", &call.method);
+        if let Some(name) = &call.name {
+            set_filter_state("mcp_auth.mcp_name", name);
+        }
     }
     match &outcome.decision {
         Decision::Forward(edits) => match edit(edits) {

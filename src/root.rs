@@ -10,7 +10,8 @@ use std::{
 use auth_core::{
     bounded::DigestKey,
     config::{Config, ConfigRefused},
-    gate::{Fetch, FetchId, Gate, Report, StreamId},
+    fetch::{Fetch, FetchId, Report},
+    gate::{Gate, StreamId},
     key_ring::FetchOutcome,
     revocation_feed::FeedRead,
 };
@@ -131,7 +132,7 @@ impl RootContext for Root {
             host::perform_on(*stream, outcome);
         }
         if !overdue.is_empty() {
-            warn!("{} requests were given up: the host never answered their fetch", overdue.len());
+            warn!("{} requests were given up: what they waited for never came", overdue.len());
         }
     }
 

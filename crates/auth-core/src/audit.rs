@@ -3,10 +3,7 @@
 
 use serde::Serialize;
 
-use crate::{
-    config::Audit, denial::Denial, principal::Principal, request_head::RequestHead,
-    revocation_feed::FeedRead,
-};
+use crate::{config::Audit, mcp::call::Call, principal::Principal, revocation_feed::FeedRead};
 
 /// What happened.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize)]
@@ -24,54 +21,17 @@ pub(crate) enum Event {
     RevocationFeedRestored,
 }
 
-#[derive(Serialize)]
-struct Line<'l> {
-    event: Event,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    reason: Option<&'static str>,
-    #[serde(flatten)]
-    who: Option<Who<'l>>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    resource: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    request_id: Option<&'l str>,
-}
-
-#[derive(Serialize)]
-struct Who<'l> {
-    user_id: &'l str,
-    issuer: &'l str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    token_issuer: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    subject: Option<&'l str>,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    client_id: Option<&'l str>,
-    session_id: &'l str,
-}
-
 /// A principal and the issuer of its token.
 pub(crate) type Identified<'l> = (&'l Principal, &'l str);
 
-/// The line for a decision, if the configuration asks for one.
-pub(crate) fn line(
-    audit: Audit,
-    event: Event,
-    denial: Option<Denial>,
-    identified: Option<Identified<'_>>,
-    resource: Option<&str>,
-    head: &RequestHead,
-) -> Option<String> {
-    is_wanted(audit, event).then(|| {
-        let line = Line {
-            event,
-            reason: denial.map(Denial::reason),
-            who: identified.map(who),
-            resource,
-            request_id: head.text("x-request-id"),
-        };
-        serde_json::to_string(&line).expect("a line of strings serialises")
-    })
+/// What a line tells.
+pub(crate) struct Line<'l> {
+    pub(crate) event: Event,
+    pub(crate) reason: Option<&'static str>,
+    pub(crate) identified: Option<Identified<'l>>,
+    pub(crate) resource: Option<&'l str>,
+    pub(crate) call: Option<&'l Call>,
+    pub(crate) request_id: Option<&'l str>,
 }
 
 /// The line for a read of the revocation feed, if it tells of a loss or of its end and the
@@ -90,7 +50,8 @@ pub(crate) fn feed_line(audit: Audit, read: &FeedRead) -> Option<String> {
         .then(|| serde_json::to_string(&FeedLine { event }).expect("a name serialises"))
 }
 
-fn is_wanted(audit: Audit, event: Event) -> bool {
+/// Whether the configuration asks for a line.
+pub(crate) fn is_wanted(audit: Audit, event: Event) -> bool {
     match (audit, event) {
         (Audit::Off, _) | (Audit::Authentications, Event::Allowed) => false,
         (Audit::EveryRequest, _)
@@ -102,6 +63,52 @@ fn is_wanted(audit: Audit, event: Event) -> bool {
             | Event::RevocationFeedRestored,
         ) => true,
     }
+}
+
+impl Line<'_> {
+    /// The line's text.
+    pub(crate) fn to_json(&self) -> String {
+        let written = Written {
+            event: self.event,
+            reason: self.reason,
+            who: self.identified.map(who),
+            resource: self.resource,
+            mcp_method: self.call.map(|call| call.method.as_str()),
+            mcp_name: self.call.and_then(|call| call.name.as_deref()),
+            request_id: self.request_id,
+        };
+        serde_json::to_string(&written).expect("a line of strings serialises")
+    }
+}
+
+#[derive(Serialize)]
+struct Written<'l> {
+    event: Event,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    reason: Option<&'static str>,
+    #[serde(flatten)]
+    who: Option<Who<'l>>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    resource: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mcp_method: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    mcp_name: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    request_id: Option<&'l str>,
+}
+
+#[derive(Serialize)]
+struct Who<'l> {
+    user_id: &'l str,
+    issuer: &'l str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    token_issuer: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    subject: Option<&'l str>,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    client_id: Option<&'l str>,
+    session_id: &'l str,
 }
 
 fn who<'l>((principal, token_issuer): Identified<'l>) -> Who<'l> {

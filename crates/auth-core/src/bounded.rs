@@ -36,7 +36,7 @@ impl DigestKey {
 }
 
 /// A keyed digest; equal only for equal input, as far as anybody without the key can bring about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) struct Digest(u128);
 
 impl std::hash::Hash for Digest {

@@ -1,7 +1,7 @@
 //! What becomes of a request: forwarded with edited headers, or answered here.
 
 use crate::{
-    config::Config, denial::Denial, permit::Permit, request_head::RequestHead, scope::Scope,
+    config::Config, denial::Denial, needs::Needs, permit::Permit, request_head::RequestHead,
 };
 
 /// What an adapter has to do with a request.
@@ -79,26 +79,33 @@ pub struct LocalReply {
 #[derive(Clone, Copy, Debug)]
 pub(crate) struct Challenge<'c> {
     pub(crate) metadata_url: &'c str,
-    /// All the scopes that this request needs.
-    pub(crate) scopes: &'c [Scope],
+    /// All that this request needs.
+    pub(crate) needs: &'c Needs,
 }
 
 impl LocalReply {
     /// The answer to a denied request: JSON, never stored, with the challenge that its status asks
-    /// for (RFC 6750 §3, RFC 9728 §5.1).
+    /// for (RFC 6750 §3, RFC 9470 §3, RFC 9728 §5.1).
     pub(crate) fn denied(
         denial: Denial,
         challenge: Option<Challenge<'_>>,
         retry_after_secs: u64,
     ) -> Self {
-        let mut headers = Vec::from([JSON, NO_STORE].map(owned));
+        let mut reply = Self::unchallenged(denial);
         if let Some(value) = www_authenticate(denial, challenge) {
-            headers.push(("www-authenticate", value));
+            reply.headers.push(("www-authenticate", value));
         }
-        match denial.status() {
-            503 => headers.push(("retry-after", retry_after_secs.max(1).to_string())),
-            405 => headers.push(("allow", "GET, HEAD, OPTIONS".to_owned())),
-            _ => {}
+        if denial.status() == 503 {
+            reply.headers.push(("retry-after", retry_after_secs.max(1).to_string()));
+        }
+        reply
+    }
+
+    /// The same without a challenge: nothing is wrong with the credential.
+    pub(crate) fn unchallenged(denial: Denial) -> Self {
+        let mut headers = Vec::from([JSON, NO_STORE].map(owned));
+        if denial.status() == 405 {
+            headers.push(("allow", "GET, HEAD, OPTIONS".to_owned()));
         }
         let body = serde_json::json!({
             "error": denial.error(),
@@ -153,13 +160,26 @@ fn www_authenticate(denial: Denial, challenge: Option<Challenge<'_>>) -> Option<
     }
     if let Some(challenge) = challenge.filter(|_| denial.status() != 400) {
         parameters.push(("resource_metadata", challenge.metadata_url.to_owned()));
-        let scope = crate::scope::join(challenge.scopes);
-        let names_scope = matches!(denial, Denial::MissingToken | Denial::InsufficientScope);
-        if names_scope && !scope.is_empty() {
-            parameters.push(("scope", scope));
-        }
+        parameters.extend(asked_for(denial, challenge.needs));
     }
     let parameters: Vec<_> =
         parameters.iter().map(|(name, value)| format!("{name}=\"{value}\"")).collect();
     Some(format!("Bearer {}", parameters.join(", ")))
+}
+
+/// What the client has to come back with, where that would help it.
+fn asked_for(denial: Denial, needs: &Needs) -> Vec<(&'static str, String)> {
+    let logs_in_anew = match denial {
+        Denial::MissingToken => false,
+        Denial::InsufficientScope | Denial::InsufficientUserAuthentication => true,
+        _ => return Vec::new(),
+    };
+    let mut parameters = vec![("scope", crate::scope::join(&needs.scopes))];
+    if logs_in_anew {
+        let max_age = needs.max_age.map(|age| age.as_secs().to_string());
+        parameters.push(("acr_values", needs.sufficient_acr_values().join(" ")));
+        parameters.push(("max_age", max_age.unwrap_or_default()));
+    }
+    parameters.retain(|(_, value)| !value.is_empty());
+    parameters
 }

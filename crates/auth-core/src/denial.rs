@@ -36,12 +36,20 @@ pub enum Denial {
     SessionNotFound,
     /// The session, its user or its client was revoked.
     SessionRevoked,
+    /// The login is too old or too weak for this request (RFC 9470).
+    InsufficientUserAuthentication,
+    /// A claim has none of the values that the resource asks for.
+    ClaimNotAllowed,
     /// The MCP session belongs to somebody else.
     SessionOfAnotherUser,
     /// The `Origin` is not an accepted one.
     OriginNotAllowed,
     /// The body is over the limit that a policy can read.
     BodyTooLarge,
+    /// The body that a policy depends on did not arrive in time.
+    BodyTimeout,
+    /// Too many bodies are being read.
+    TooManyBodies,
     /// The path is under no resource and not public.
     UnmatchedPath,
     /// A method that a metadata document does not answer.
@@ -56,7 +64,7 @@ pub enum Denial {
 
 impl Denial {
     /// Every denial, in the order of the documentation.
-    pub const ALL: [Self; 24] = [
+    pub const ALL: [Self; 28] = [
         Self::MissingToken,
         Self::MalformedRequest,
         Self::MalformedToken,
@@ -73,9 +81,13 @@ impl Denial {
         Self::InsufficientScope,
         Self::SessionNotFound,
         Self::SessionRevoked,
+        Self::InsufficientUserAuthentication,
+        Self::ClaimNotAllowed,
         Self::SessionOfAnotherUser,
         Self::OriginNotAllowed,
         Self::BodyTooLarge,
+        Self::BodyTimeout,
+        Self::TooManyBodies,
         Self::UnmatchedPath,
         Self::MethodNotAllowed,
         Self::JwksUnavailable,
@@ -157,6 +169,18 @@ impl Denial {
             Self::SessionRevoked => {
                 ("session_revoked", 401, "invalid_token", "The token's session was revoked.")
             }
+            Self::InsufficientUserAuthentication => (
+                "insufficient_user_authentication",
+                401,
+                "insufficient_user_authentication",
+                "This request needs a more recent or a stronger login.",
+            ),
+            Self::ClaimNotAllowed => (
+                "claim_not_allowed",
+                403,
+                "access_denied",
+                "The token's claims do not give access to this resource.",
+            ),
             Self::SessionOfAnotherUser => {
                 ("session_of_another_user", 404, "not_found", "There is no such MCP session.")
             }
@@ -166,6 +190,15 @@ impl Denial {
             Self::BodyTooLarge => {
                 ("body_too_large", 413, "request_too_large", "The request body is too large.")
             }
+            Self::BodyTimeout => {
+                ("body_timeout", 408, "request_timeout", "The request body took too long.")
+            }
+            Self::TooManyBodies => (
+                "too_many_bodies",
+                503,
+                "temporarily_unavailable",
+                "Too many request bodies are being read at the moment.",
+            ),
             Self::UnmatchedPath => {
                 ("unmatched_path", 404, "not_found", "There is nothing at this path.")
             }

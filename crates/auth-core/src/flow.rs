@@ -1,21 +1,29 @@
-//! One request from head to decision: path, preflight, `Origin`, credential, token, session, scope,
-//! in this order. What has to be fetched meanwhile is waited for in [`crate::gate`].
+//! One request from head to decision: path, preflight, `Origin`, credential, token, session, MCP
+//! session, then what it calls and what that needs, in this order. What has to be fetched or has to
+//! arrive meanwhile is waited for in [`crate::gate`].
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use crate::{
-    audit::{self, Event, Identified},
     bounded::Digest,
     claims::{Unverified, VerifiedClaims},
-    config::{IssuerIndex, ResourceIndex, SessionMode},
+    config::{Config, IssuerIndex, ResourceIndex, SessionMode},
     credential::{self, Credential},
-    decision::{Challenge, Decision, HeaderEdits, LocalReply},
+    decision::{Decision, HeaderEdits},
     denial::Denial,
-    gate::{FetchId, Gate, Outcome},
+    fetch::FetchId,
+    gate::Gate,
     jws::UntrustedJwt,
     key_ring::Wanted,
+    mcp::{
+        inquiry::Inquiry,
+        seat::{self, McpSeating},
+        session::Claim,
+    },
     metadata,
     metric::Metric,
+    needs::Needs,
+    outcome::{self, About, Outcome, Refusal},
     permit::{Permit, SessionAccepted, TokenAccepted},
     principal::Principal,
     request_head::RequestHead,
@@ -29,7 +37,7 @@ use crate::{
 pub(crate) enum Step {
     /// It is decided.
     Done(Outcome),
-    /// It waits for something to be fetched.
+    /// It waits for something.
     Wait(Pending),
 }
 
@@ -37,8 +45,17 @@ pub(crate) enum Step {
 pub(crate) struct Pending {
     request: Protected,
     patience: Patience,
-    pub(crate) waits_for: FetchId,
+    pub(crate) waits_for: WaitsFor,
     pub(crate) deadline: UnixTime,
+}
+
+/// What a request waits for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum WaitsFor {
+    /// Something to be fetched.
+    Fetch(FetchId),
+    /// The rest of its body.
+    Body,
 }
 
 /// A request to a protected resource that carries a credential.
@@ -46,6 +63,16 @@ struct Protected {
     head: RequestHead,
     resource: ResourceIndex,
     token: String,
+    inquiry: Inquiry,
+    /// Whether its token was not known when it came.
+    token_is_new: bool,
+    body_follows: bool,
+}
+
+impl Protected {
+    fn about(&self) -> About<'_> {
+        About { head: &self.head, resource: Some(self.resource), inquiry: &self.inquiry }
+    }
 }
 
 /// What a request has waited for already, and does not wait for again.
@@ -53,55 +80,62 @@ struct Protected {
 struct Patience {
     keys: bool,
     session: bool,
+    mcp_session: bool,
+    body: bool,
 }
 
-/// A denial with what is known at that point.
-struct Refusal {
-    denial: Denial,
-    principal: Option<Rc<Principal>>,
-    retry_after_secs: u64,
-}
+impl Patience {
+    /// Whether the token was looked at before.
+    fn is_past_keys(self) -> bool {
+        self.keys || self.is_past_session()
+    }
 
-impl From<Denial> for Refusal {
-    fn from(denial: Denial) -> Self {
-        Self { denial, principal: None, retry_after_secs: 1 }
+    /// Whether the session was looked at before.
+    fn is_past_session(self) -> bool {
+        self.session || self.mcp_session || self.body
     }
 }
 
-/// What comes of looking at a token.
+/// What comes of looking at a request.
 enum Judged {
-    Accepted { permit: Permit, new: bool },
-    WaitsFor(FetchId),
+    Accepted { permit: Permit, claim: Option<Claim> },
+    WaitsFor(WaitsFor),
 }
 
 /// Takes a request as far as it goes.
-pub(crate) fn start(gate: &mut Gate, head: RequestHead, now: UnixTime) -> Step {
+pub(crate) fn start(gate: &mut Gate, head: RequestHead, body_follows: bool, now: UnixTime) -> Step {
     let (path, query) = head.path_and_query();
     let target = match Target::of(&gate.config, &head, path) {
         Ok(target) => target,
-        Err(denial) => return Step::Done(deny(gate, &head, None, denial.into())),
+        Err(denial) => {
+            return Step::Done(outcome::deny(gate, About::head(&head, None), &denial.into()));
+        }
     };
     let index = match target {
         Target::Document(index) => return Step::Done(document(gate, &head, index)),
         Target::Public => {
             let edits = HeaderEdits::public(&head, &gate.config);
-            return Step::Done(forward(gate, &head, None, edits));
+            return Step::Done(outcome::forward(gate, About::head(&head, None), edits));
         }
         Target::Resource(index) => index,
     };
+    let about = About::head(&head, Some(index));
     let resource = &gate.config.resources[index.0];
     if !target::accepts_origin(resource, &head) {
-        return Step::Done(deny(gate, &head, Some(index), Denial::OriginNotAllowed.into()));
+        return Step::Done(outcome::deny(gate, about, &Denial::OriginNotAllowed.into()));
     }
     if metadata::is_preflight(&head) {
         let edits = HeaderEdits::preflight(&head, &gate.config);
-        return Step::Done(forward(gate, &head, Some(index), edits));
+        return Step::Done(outcome::forward(gate, about, edits));
     }
     let token = match token(&head, query) {
         Ok(token) => token,
-        Err(denial) => return Step::Done(deny(gate, &head, Some(index), denial.into())),
+        Err(denial) => return Step::Done(outcome::deny(gate, about, &denial.into())),
     };
-    go_on(gate, Protected { head, resource: index, token }, Patience::default(), now)
+    let inquiry = Inquiry::begin(&resource.calls, gate.config.body_limit, &head, body_follows);
+    let resource = index;
+    let request = Protected { head, resource, token, inquiry, token_is_new: false, body_follows };
+    go_on(gate, request, Patience::default(), now)
 }
 
 impl Pending {
@@ -109,39 +143,57 @@ impl Pending {
     pub(crate) fn resume(self, gate: &mut Gate, now: UnixTime) -> Step {
         let mut patience = self.patience;
         match self.waits_for {
-            FetchId::Keys(_) => patience.keys = true,
-            FetchId::Session(_) | FetchId::Report(_) | FetchId::Revocations => {
+            WaitsFor::Fetch(FetchId::Keys(_)) => patience.keys = true,
+            WaitsFor::Fetch(FetchId::McpSession(_) | FetchId::McpSessionClaim(_)) => {
+                patience.mcp_session = true;
+            }
+            WaitsFor::Fetch(FetchId::Session(_) | FetchId::Report(_) | FetchId::Revocations) => {
                 patience.session = true;
             }
+            WaitsFor::Body => patience.body = true,
         }
         go_on(gate, self.request, patience, now)
     }
 
     /// Gives up because too many requests wait already.
     pub(crate) fn refuse(self, gate: &mut Gate) -> Outcome {
-        let Protected { head, resource, .. } = self.request;
         let denial = match self.waits_for {
-            FetchId::Keys(_) => Denial::JwksUnavailable,
-            FetchId::Session(_) | FetchId::Report(_) | FetchId::Revocations => {
-                Denial::SessionsUnavailable
-            }
+            WaitsFor::Fetch(FetchId::Keys(_)) => Denial::JwksUnavailable,
+            WaitsFor::Fetch(
+                FetchId::Session(_)
+                | FetchId::Report(_)
+                | FetchId::Revocations
+                | FetchId::McpSession(_)
+                | FetchId::McpSessionClaim(_),
+            ) => Denial::SessionsUnavailable,
+            WaitsFor::Body => Denial::TooManyBodies,
         };
-        deny(gate, &head, Some(resource), denial.into())
+        outcome::deny(gate, self.request.about(), &denial.into())
+    }
+
+    /// Takes the next bytes of its body.
+    pub(crate) fn feed(&mut self, config: &Config, chunk: &[u8], last: bool) {
+        let policy = &config.resources[self.request.resource.0].calls;
+        self.request.inquiry.feed(policy, chunk, last);
+    }
+
+    /// Whether more of its body is needed.
+    pub(crate) fn reads_body(&self) -> bool {
+        self.request.inquiry.is_reading()
     }
 }
 
-fn go_on(gate: &mut Gate, request: Protected, patience: Patience, now: UnixTime) -> Step {
-    let index = request.resource;
-    match judge(gate, &request, patience, now) {
-        Ok(Judged::Accepted { permit, new }) => {
-            let edits = HeaderEdits::permitted(&permit, &request.head, &gate.config);
-            Step::Done(admit(gate, &request, &permit, new, edits))
+fn go_on(gate: &mut Gate, mut request: Protected, patience: Patience, now: UnixTime) -> Step {
+    match judge(gate, &mut request, patience, now) {
+        Ok(Judged::Accepted { permit, claim }) => {
+            let (about, is_new) = (request.about(), request.token_is_new);
+            Step::Done(outcome::admit(gate, about, &permit, is_new, claim))
         }
-        Ok(Judged::WaitsFor(fetch)) => {
-            let deadline = now + gate.patience_for(&fetch);
-            Step::Wait(Pending { request, patience, waits_for: fetch, deadline })
+        Ok(Judged::WaitsFor(waits_for)) => {
+            let deadline = now + gate.patience_for(&waits_for);
+            Step::Wait(Pending { request, patience, waits_for, deadline })
         }
-        Err(refusal) => Step::Done(deny(gate, &request.head, Some(index), refusal)),
+        Err(refusal) => Step::Done(outcome::deny(gate, request.about(), &refusal)),
     }
 }
 
@@ -153,30 +205,36 @@ fn token(head: &RequestHead, query: &str) -> Result<String, Denial> {
     Credential::find(&values).map(|credential| credential.token().to_owned())
 }
 
-/// From token to permit.
+/// From token to permit. A request that has waited comes here again from the start: what was good
+/// before may have been revoked meanwhile.
 fn judge(
     gate: &mut Gate,
-    request: &Protected,
+    request: &mut Protected,
     patience: Patience,
     now: UnixTime,
 ) -> Result<Judged, Refusal> {
+    let waits_for = |fetch| Ok(Judged::WaitsFor(WaitsFor::Fetch(fetch)));
     let digest = gate.digest_key.digest(request.token.as_bytes());
-    let (principal, new) = match gate.tokens.find(digest, &gate.rings, now) {
+    let principal = match gate.tokens.find(digest, &gate.rings, now) {
         Some(Known::Denied(denial, principal)) => {
             return Err(Refusal { principal, ..denial.into() });
         }
         Some(Known::Verified(principal)) => {
-            gate.count(Metric::TokenCacheHit);
-            (principal, false)
+            if !patience.is_past_keys() {
+                gate.count(Metric::TokenCacheHit);
+            }
+            principal
         }
         None => match verify(gate, request, digest, patience, now)? {
-            Verified::Principal(principal) => (principal, true),
-            Verified::WaitsFor(issuer) => {
-                return Ok(Judged::WaitsFor(FetchId::Keys(issuer)));
+            Verified::Principal(principal) => {
+                request.token_is_new = true;
+                principal
             }
+            Verified::WaitsFor(issuer) => return waits_for(FetchId::Keys(issuer)),
         },
     };
     let issuer = &gate.config.issuers[principal.issuer.0];
+    let leeway = issuer.leeway;
     let resource = &gate.config.resources[request.resource.0];
     let known = |denial: Denial| Refusal {
         principal: Some(Rc::clone(&principal)),
@@ -188,15 +246,42 @@ fn judge(
     }
     let session = match seat(gate, token.map_err(known)?, patience, now).map_err(known)? {
         Seating::Accepted(session) => session,
-        Seating::LookupNeeded => {
-            return Ok(Judged::WaitsFor(FetchId::Session(principal.session_id.clone())));
-        }
+        Seating::LookupNeeded => return waits_for(FetchId::Session(principal.session_id.clone())),
     };
-    let scopes = &gate.config.resources[request.resource.0].scopes;
-    let permit = Permit::grant(session, scopes).map_err(known)?;
-    Ok(Judged::Accepted { permit, new })
+    let unchallenged = |denial: Denial| Refusal { is_challenged: false, ..known(denial) };
+    let Protected { head, resource, body_follows, .. } = &*request;
+    let asked = patience.mcp_session;
+    let seating = seat::seat(gate, session, *resource, (head, *body_follows), asked, now);
+    let (session, claim) = match seating.map_err(unchallenged)? {
+        McpSeating::Accepted(session, claim) => (session, claim),
+        McpSeating::LookupNeeded(key) => return waits_for(FetchId::McpSession(key)),
+    };
+    let needs = match needs(gate, request, patience).map_err(unchallenged)? {
+        Some(needs) => needs,
+        None => return Ok(Judged::WaitsFor(WaitsFor::Body)),
+    };
+    let permit = Permit::grant(session, &needs, leeway, now)
+        .map_err(|denial| Refusal { needs: Some(needs.into_owned()), ..known(denial) })?;
+    Ok(Judged::Accepted { permit, claim })
 }
 
+/// All that the request needs, unless its body has to tell and is not there yet.
+fn needs<'g>(
+    gate: &'g Gate,
+    request: &Protected,
+    patience: Patience,
+) -> Result<Option<Cow<'g, Needs>>, Denial> {
+    let resource = &gate.config.resources[request.resource.0];
+    match &request.inquiry {
+        Inquiry::Idle => Ok(Some(Cow::Borrowed(&resource.needs))),
+        Inquiry::Done(learned) => {
+            Ok(Some(Cow::Owned(learned.needs(&resource.needs, &resource.calls))))
+        }
+        Inquiry::Failed(denial) => Err(*denial),
+        Inquiry::Reading(_) if patience.body => Err(Denial::BodyTimeout),
+        Inquiry::Reading(_) => Ok(None),
+    }
+}
 /// From an accepted token to an accepted session, as the issuer's mode asks.
 fn seat(
     gate: &mut Gate,
@@ -219,11 +304,11 @@ fn seat(
     let id = token.principal().session_id.clone();
     let seating = sidecar.book.require(token, now)?;
     match seating {
-        Seating::Accepted(_) if !patience.session => gate.count(Metric::SessionHit),
+        Seating::Accepted(_) if !patience.is_past_session() => gate.count(Metric::SessionHit),
         Seating::Accepted(_) => {}
         Seating::LookupNeeded if patience.session => return Err(Denial::SessionsUnavailable),
         Seating::LookupNeeded => {
-            sidecar.book.want(&id)?;
+            sidecar.book.lookups.want(&id)?;
             gate.count(Metric::SessionMiss);
         }
     }
@@ -243,7 +328,7 @@ fn verify(
     patience: Patience,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
-    if !patience.keys {
+    if !patience.is_past_keys() {
         gate.count(Metric::TokenCacheMiss);
     }
     let jwt = UntrustedJwt::parse(&request.token)?;
@@ -297,73 +382,7 @@ fn no_key(
 fn document(gate: &mut Gate, head: &RequestHead, index: ResourceIndex) -> Outcome {
     let resource = &gate.config.resources[index.0];
     match metadata::answer(&gate.config, resource, head) {
-        Ok(reply) => Outcome { decision: Decision::Reply(reply), ..Outcome::quiet() },
-        Err(denial) => deny(gate, head, Some(index), denial.into()),
+        Ok(reply) => Outcome::quiet(Decision::Reply(reply)),
+        Err(denial) => outcome::deny(gate, About::head(head, Some(index)), &denial.into()),
     }
-}
-
-fn forward(
-    gate: &mut Gate,
-    head: &RequestHead,
-    resource: Option<ResourceIndex>,
-    edits: HeaderEdits,
-) -> Outcome {
-    gate.count(Metric::Allowed);
-    Outcome {
-        decision: Decision::Forward(edits),
-        audit: line(gate, Event::Allowed, None, None, resource, head),
-        ..Outcome::quiet()
-    }
-}
-
-fn admit(
-    gate: &mut Gate,
-    request: &Protected,
-    permit: &Permit,
-    new: bool,
-    edits: HeaderEdits,
-) -> Outcome {
-    gate.count(Metric::Allowed);
-    let event = if new { Event::Authenticated } else { Event::Allowed };
-    let principal = permit.principal();
-    Outcome {
-        decision: Decision::Forward(edits),
-        user_id: Some(principal.user_id.to_string()),
-        reason: None,
-        audit: line(gate, event, None, Some(principal), Some(request.resource), &request.head),
-    }
-}
-
-fn deny(
-    gate: &mut Gate,
-    head: &RequestHead,
-    resource: Option<ResourceIndex>,
-    refusal: Refusal,
-) -> Outcome {
-    let Refusal { denial, principal, retry_after_secs } = refusal;
-    gate.count(Metric::Denied(denial));
-    let challenge = resource.map(|index| Challenge {
-        metadata_url: &gate.metadata_urls[index.0],
-        scopes: &gate.config.resources[index.0].scopes,
-    });
-    Outcome {
-        decision: Decision::Reply(LocalReply::denied(denial, challenge, retry_after_secs)),
-        user_id: principal.as_ref().map(|principal| principal.user_id.to_string()),
-        reason: Some(denial.reason()),
-        audit: line(gate, Event::Denied, Some(denial), principal.as_deref(), resource, head),
-    }
-}
-
-fn line(
-    gate: &Gate,
-    event: Event,
-    denial: Option<Denial>,
-    principal: Option<&Principal>,
-    resource: Option<ResourceIndex>,
-    head: &RequestHead,
-) -> Option<String> {
-    let identified: Option<Identified<'_>> = principal
-        .map(|principal| (principal, gate.config.issuers[principal.issuer.0].issuer.as_str()));
-    let resource = resource.map(|index| gate.config.resources[index.0].id.as_str());
-    audit::line(gate.config.audit, event, denial, identified, resource, head)
 }

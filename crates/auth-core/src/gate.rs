@@ -2,161 +2,55 @@
 //! which an adapter drives it. Time, randomness and fetched bytes come in as arguments.
 
 use std::{
-    collections::{BTreeMap, HashMap},
-    fmt,
+    collections::{BTreeMap, BTreeSet, HashMap},
     time::Duration,
 };
 
 use crate::{
     audit,
     bounded::DigestKey,
-    config::{Config, Issuer, IssuerIndex, Jwks},
-    decision::{Decision, HeaderEdits},
-    flow::{self, Pending, Step},
-    key_ring::{FetchFailed, FetchOutcome, KeyRing},
+    config::{Config, Issuer, IssuerIndex},
+    decision::Decision,
+    fetch::{Fetch, FetchId, Fetched, Report},
+    flow::{self, Pending, Step, WaitsFor},
+    key_ring::{FetchOutcome, KeyRing},
+    mcp::session::{Claim, McpSessions},
     metric::Metric,
+    outcome::Outcome,
     request_head::RequestHead,
     revocation_feed::FeedRead,
-    session_id::SessionId,
     sidecar::Sidecar,
     signature::Verify,
     time::UnixTime,
     token_cache::TokenCache,
 };
 
-/// Requests that wait at a time, at most; further ones are refused.
+/// Requests that wait for a fetch at a time, at most; further ones are refused.
 const MOST_WAITING: usize = 1000;
+/// Requests that wait for their body at a time, at most; further ones are refused.
+const MOST_READING: usize = 10_000;
+/// How long a body may take.
+const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// How long after its deadline a waiting request is given up, if the host never calls back.
 const GRACE: Duration = Duration::from_secs(1);
 /// The time between ticks while nothing is urgent.
 const TICK: Duration = Duration::from_secs(1);
-/// What servers see as the client's name.
-pub(crate) const USER_AGENT: &str = concat!("mcp-auth-filter/", env!("CARGO_PKG_VERSION"));
 
 /// The host's name for a request.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct StreamId(pub u32);
 
-/// A decided request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Outcome {
-    /// What to do with it.
-    pub decision: Decision,
-    /// Whose it is, where that is known.
-    pub user_id: Option<String>,
-    /// Why it was denied, if it was.
-    pub reason: Option<&'static str>,
-    /// The audit line to write, if any.
-    pub audit: Option<String>,
-}
-
-impl Outcome {
-    /// An outcome that leaves no trace; its decision is to be replaced.
-    pub(crate) fn quiet() -> Self {
-        let edits = HeaderEdits { remove: Vec::new(), set: Vec::new() };
-        Self { decision: Decision::Forward(edits), user_id: None, reason: None, audit: None }
-    }
-}
-
-/// An HTTP call to make.
-#[derive(Clone, PartialEq, Eq)]
-pub struct Fetch {
-    /// What is fetched; handed back with the outcome.
-    pub id: FetchId,
-    /// The cluster that reaches the server.
-    pub cluster: String,
-    /// The header fields, pseudo headers included.
-    pub headers: Vec<(&'static str, String)>,
-    /// The body, if it has one.
-    pub body: Option<String>,
-    /// How long it may take.
-    pub timeout: Duration,
-}
-
-/// Without the header fields: among them is the sidecar's secret.
-impl fmt::Debug for Fetch {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Fetch")
-            .field("id", &self.id)
-            .field("cluster", &self.cluster)
-            .field("timeout", &self.timeout)
-            .finish_non_exhaustive()
-    }
-}
-
-impl Fetch {
-    fn get_keys(issuer: IssuerIndex, jwks: &Jwks) -> Self {
-        Self {
-            id: FetchId::Keys(issuer),
-            cluster: jwks.cluster.clone(),
-            headers: vec![
-                (":method", "GET".to_owned()),
-                (":scheme", jwks.scheme.clone()),
-                (":authority", jwks.authority.clone()),
-                (":path", jwks.path.clone()),
-                ("accept", "application/jwk-set+json, application/json".to_owned()),
-                ("user-agent", USER_AGENT.to_owned()),
-            ],
-            body: None,
-            timeout: jwks.timeout,
-        }
-    }
-}
-
-/// What is fetched.
-#[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub enum FetchId {
-    /// The key set of an issuer.
-    Keys(IssuerIndex),
-    /// What the sidecar knows of a session.
-    Session(SessionId),
-    /// The sighting of a session, told to the sidecar.
-    Report(SessionId),
-    /// The sidecar's revocation feed.
-    Revocations,
-}
-
-/// What came of a fetch.
-#[derive(Debug)]
-pub struct Fetched {
-    /// The requests that are decided now.
-    pub decided: Vec<(StreamId, Outcome)>,
-    /// What to tell the operator.
-    pub report: Report,
-    /// The audit line to write, if any.
-    pub audit: Option<String>,
-}
-
-/// What to tell the operator about a fetch.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum Report {
-    /// The issuer's key set has this many usable keys now.
-    Keys {
-        /// Whose keys.
-        issuer: String,
-        /// How many.
-        usable: usize,
-    },
-    /// The issuer's key set could not be fetched.
-    KeysFailed {
-        /// Whose keys.
-        issuer: String,
-        /// Why.
-        why: FetchFailed,
-        /// Whether older keys are still used.
-        stale: bool,
-    },
-    /// The sidecar could not be asked about a session, or told of one.
-    SessionFailed {
-        /// Why.
-        why: String,
-        /// Whether the call before had been answered.
-        first: bool,
-    },
-    /// The revocation feed was read, or not.
-    Feed(FeedRead),
-    /// Nothing worth a word.
-    Nothing,
+/// What becomes of a request that was held, for an adapter that has more of its body.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Hold {
+    /// It is held, and the body has to be read.
+    ReadsBody,
+    /// It is held.
+    Waits,
+    /// It goes on.
+    GoesOn,
+    /// It was answered, or never was.
+    Over,
 }
 
 /// Decides requests.
@@ -169,7 +63,15 @@ pub struct Gate {
     pub(crate) digest_key: DigestKey,
     pub(crate) issuers_by_name: HashMap<String, IssuerIndex>,
     pub(crate) metadata_urls: Vec<String>,
+    pub(crate) mcp_sessions: McpSessions,
+    /// Requests that wait for a fetch.
     waiting: BTreeMap<StreamId, Pending>,
+    /// Requests that wait for their body.
+    reading: BTreeMap<StreamId, Pending>,
+    /// Requests that were held and went on.
+    released: BTreeSet<StreamId>,
+    /// What is to be learned from answers.
+    claims: BTreeMap<StreamId, Claim>,
     counted: Vec<Metric>,
 }
 
@@ -186,7 +88,14 @@ impl Gate {
             sidecar: config.sessions.as_ref().map(|own| Sidecar::new(own, digest_key)),
             issuers_by_name: config.issuers.iter().enumerate().map(name).collect(),
             metadata_urls: config.resources.iter().map(|r| r.id.metadata_url()).collect(),
+            mcp_sessions: McpSessions::new(
+                config.sessions.as_ref().map_or(Duration::ZERO, |own| own.timeout),
+                digest_key,
+            ),
             waiting: BTreeMap::new(),
+            reading: BTreeMap::new(),
+            released: BTreeSet::new(),
+            claims: BTreeMap::new(),
             counted: Vec::new(),
             config,
             verifier,
@@ -194,29 +103,82 @@ impl Gate {
         }
     }
 
-    /// Looks at a request. Nothing comes back if it has to be held: then [`Self::due`] has a fetch to
-    /// make, unless one is under way, and the outcome comes from [`Self::fetched`] or
+    /// Looks at a request, of which `body_follows` says whether the head is all. Nothing comes back
+    /// if it has to be held: then the outcome comes from [`Self::body`], [`Self::fetched`] or
     /// [`Self::overdue`].
-    pub fn start(&mut self, id: StreamId, head: RequestHead, now: UnixTime) -> Option<Outcome> {
-        match flow::start(self, head, now) {
-            Step::Done(outcome) => Some(outcome),
-            Step::Wait(pending) if self.waiting.len() >= MOST_WAITING => Some(pending.refuse(self)),
-            Step::Wait(pending) => {
-                self.waiting.insert(id, pending);
-                None
-            }
+    pub fn start(
+        &mut self,
+        id: StreamId,
+        head: RequestHead,
+        body_follows: bool,
+        now: UnixTime,
+    ) -> Option<Outcome> {
+        let step = flow::start(self, head, body_follows, now);
+        self.take(id, step)
+    }
+
+    /// What becomes of a request that was held.
+    pub fn hold(&self, id: StreamId) -> Hold {
+        match self.reading.get(&id).or_else(|| self.waiting.get(&id)) {
+            Some(pending) if pending.reads_body() => Hold::ReadsBody,
+            Some(_) => Hold::Waits,
+            None if self.released.contains(&id) => Hold::GoesOn,
+            None => Hold::Over,
+        }
+    }
+
+    /// Takes the next bytes of the body of a request that is held. Its outcome, if that is all it
+    /// waited for.
+    pub fn body(
+        &mut self,
+        id: StreamId,
+        chunk: &[u8],
+        last: bool,
+        now: UnixTime,
+    ) -> Option<Outcome> {
+        if let Some(pending) = self.waiting.get_mut(&id) {
+            pending.feed(&self.config, chunk, last);
+            return None;
+        }
+        let pending = self.reading.get_mut(&id)?;
+        pending.feed(&self.config, chunk, last);
+        if pending.reads_body() {
+            return None;
+        }
+        let step = self.reading.remove(&id)?.resume(self, now);
+        self.take(id, step)
+    }
+
+    /// Takes the head of the answer to a request whose outcome asked for it.
+    pub fn answered(
+        &mut self,
+        id: StreamId,
+        header: impl Fn(&str) -> Option<Vec<u8>>,
+        now: UnixTime,
+    ) {
+        let Some(claim) = self.claims.remove(&id) else { return };
+        let given = header("mcp-session-id");
+        if claim.id.is_none() && given.is_none() {
+            return;
+        }
+        let succeeded = header(":status").is_some_and(|status| status.starts_with(b"2"));
+        for id in claim.id.iter().chain(&given).filter(|_| succeeded) {
+            self.mcp_sessions.confirm(&claim, id, now);
         }
     }
 
     /// Forgets a request that is gone.
     pub fn forget(&mut self, id: StreamId) {
         self.waiting.remove(&id);
+        self.reading.remove(&id);
+        self.released.remove(&id);
+        self.claims.remove(&id);
     }
 
     /// Whether [`Self::due`] would name a fetch.
     pub fn is_due(&self, now: UnixTime) -> bool {
         self.rings.iter().any(|ring| ring.is_due(now))
-            || self.sidecar.as_ref().is_some_and(|sidecar| sidecar.is_due(now))
+            || self.sidecar.as_ref().is_some_and(|sidecar| sidecar.is_due(&self.mcp_sessions, now))
     }
 
     /// The fetches to make now. Each counts as under way until [`Self::fetched`] is told of it.
@@ -227,7 +189,7 @@ impl Gate {
         };
         let mut due: Vec<Fetch> = self.rings.iter_mut().enumerate().filter_map(fetch).collect();
         if let Some(sidecar) = &mut self.sidecar {
-            due.extend(sidecar.due(now));
+            due.extend(sidecar.due(&mut self.mcp_sessions, now));
         }
         due
     }
@@ -246,7 +208,7 @@ impl Gate {
     pub fn fetched(&mut self, id: &FetchId, outcome: FetchOutcome, now: UnixTime) -> Fetched {
         let report = match (id, &mut self.sidecar) {
             (FetchId::Keys(issuer), _) => self.keys_fetched(*issuer, outcome, now),
-            (_, Some(sidecar)) => sidecar.fetched(id, outcome, now),
+            (_, Some(sidecar)) => sidecar.fetched(id, outcome, &mut self.mcp_sessions, now),
             (_, None) => Report::Nothing,
         };
         match &report {
@@ -259,6 +221,7 @@ impl Gate {
             | Report::Feed(FeedRead::Ordinary | FeedRead::Restored)
             | Report::Nothing => {}
         }
+        let waited = WaitsFor::Fetch(id.clone());
         let audit = match &report {
             Report::Feed(read) => audit::feed_line(self.config.audit, read),
             Report::Keys { .. }
@@ -266,7 +229,7 @@ impl Gate {
             | Report::SessionFailed { .. }
             | Report::Nothing => None,
         };
-        Fetched { decided: self.resume(|pending| pending.waits_for == *id, now), report, audit }
+        Fetched { decided: self.resume(|pending| pending.waits_for == waited, now), report, audit }
     }
 
     fn keys_fetched(
@@ -295,17 +258,22 @@ impl Gate {
         }
     }
 
-    /// How long a request waits for a fetch at most.
-    pub(crate) fn patience_for(&self, id: &FetchId) -> Duration {
-        match id {
-            FetchId::Keys(issuer) => self.rings[issuer.0].timeout(),
-            FetchId::Session(_) | FetchId::Report(_) | FetchId::Revocations => {
-                self.sidecar.as_ref().map_or(Duration::ZERO, |sidecar| sidecar.book.timeout)
-            }
+    /// How long a request waits at most.
+    pub(crate) fn patience_for(&self, waits_for: &WaitsFor) -> Duration {
+        match waits_for {
+            WaitsFor::Body => BODY_PATIENCE,
+            WaitsFor::Fetch(FetchId::Keys(issuer)) => self.rings[issuer.0].timeout(),
+            WaitsFor::Fetch(
+                FetchId::Session(_)
+                | FetchId::Report(_)
+                | FetchId::Revocations
+                | FetchId::McpSession(_)
+                | FetchId::McpSessionClaim(_),
+            ) => self.sidecar.as_ref().map_or(Duration::ZERO, |sidecar| sidecar.book.timeout),
         }
     }
 
-    /// Decides requests whose fetch never came back.
+    /// Decides requests that have waited too long: their fetch never came back, or their body.
     pub fn overdue(&mut self, now: UnixTime) -> Vec<(StreamId, Outcome)> {
         self.resume(|pending| pending.deadline + GRACE <= now, now)
     }
@@ -319,20 +287,45 @@ impl Gate {
         self.counted.push(metric);
     }
 
+    /// Keeps a request that waits. Its outcome, if it is decided or others wait already.
+    fn take(&mut self, id: StreamId, step: Step) -> Option<Outcome> {
+        let mut outcome = match step {
+            Step::Done(outcome) => outcome,
+            Step::Wait(pending) => {
+                let (kept, most) = match pending.waits_for {
+                    WaitsFor::Fetch(_) => (&mut self.waiting, MOST_WAITING),
+                    WaitsFor::Body => (&mut self.reading, MOST_READING),
+                };
+                if kept.len() < most {
+                    kept.insert(id, pending);
+                    return None;
+                }
+                pending.refuse(self)
+            }
+        };
+        if let Some(claim) = outcome.claim.take() {
+            self.claims.insert(id, claim);
+        }
+        Some(outcome)
+    }
+
     fn resume(
         &mut self,
         ready: impl Fn(&Pending) -> bool,
         now: UnixTime,
     ) -> Vec<(StreamId, Outcome)> {
-        let ready: Vec<StreamId> =
-            self.waiting.iter().filter(|(_, p)| ready(p)).map(|(id, _)| *id).collect();
+        let all = self.waiting.iter().chain(&self.reading);
+        let ready: Vec<StreamId> = all.filter(|(_, p)| ready(p)).map(|(id, _)| *id).collect();
         let mut decided = Vec::new();
         for id in ready {
-            let Some(pending) = self.waiting.remove(&id) else { continue };
-            match pending.resume(self, now) {
-                Step::Done(outcome) => decided.push((id, outcome)),
-                Step::Wait(pending) => drop(self.waiting.insert(id, pending)),
+            let pending = self.waiting.remove(&id).or_else(|| self.reading.remove(&id));
+            let Some(pending) = pending else { continue };
+            let step = pending.resume(self, now);
+            let Some(outcome) = self.take(id, step) else { continue };
+            if let Decision::Forward(_) = outcome.decision {
+                self.released.insert(id);
             }
+            decided.push((id, outcome));
         }
         decided
     }

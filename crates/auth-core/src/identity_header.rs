@@ -1,6 +1,6 @@
 //! Identity headers: what an MCP server is told about the caller, and how nobody else gets to say it.
 
-use std::fmt::Write as _;
+use crate::request_head::is_alike;
 
 /// A header that carries one fact about the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -139,12 +139,7 @@ impl IdentityHeader {
     /// Whether a request header of this name could be taken for it: servers that turn headers into
     /// variables (CGI, WSGI) do not tell `_` from `-`.
     pub fn is_imitated_by(&self, name: &str) -> bool {
-        let alike = |a: u8, b: u8| match (a, b) {
-            (b'-' | b'_', b'-' | b'_') => true,
-            _ => a.eq_ignore_ascii_case(&b),
-        };
-        name.len() == self.name.len()
-            && name.bytes().zip(self.name.bytes()).all(|(a, b)| alike(a, b))
+        is_alike(name, &self.name)
     }
 }
 
@@ -156,17 +151,26 @@ impl IdentityHeader {
 /// assert_eq!(encode("Åsa 100%"), Some("%C3%85sa 100%25".to_owned()));
 /// ```
 pub fn encode(value: &str) -> Option<String> {
-    let mut encoded = String::with_capacity(value.len());
+    let (encoded, is_whole) = encode_up_to(value, LONGEST_VALUE);
+    (is_whole && !encoded.is_empty()).then_some(encoded)
+}
+
+/// The same encoding of as much of `value` as fits into `most` bytes, and whether that is all of it.
+pub(crate) fn encode_up_to(value: &str, most: usize) -> (String, bool) {
+    const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
+    let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    let mut encoded = String::with_capacity(value.len().min(most));
     for byte in value.bytes() {
-        match byte {
-            b'%' | ..=0x1f | 0x7f.. => write!(encoded, "%{byte:02X}").ok()?,
-            _ => encoded.push(char::from(byte)),
+        let is_plain = matches!(byte, b' '..=b'~') && byte != b'%';
+        if encoded.len() + if is_plain { 1 } else { 3 } > most {
+            return (encoded, false);
         }
-        if encoded.len() > LONGEST_VALUE {
-            return None;
+        match is_plain {
+            true => encoded.push(char::from(byte)),
+            false => encoded.extend(['%', digit(byte >> 4), digit(byte & 0xf)]),
         }
     }
-    (!encoded.is_empty()).then_some(encoded)
+    (encoded, true)
 }
 
 #[cfg(test)]

@@ -8,7 +8,7 @@ use crate::{
     decision::LocalReply,
     denial::Denial,
     request_head::RequestHead,
-    scope::{self, Scope},
+    scope::Scope,
 };
 
 /// RFC 9728 §2.
@@ -57,6 +57,17 @@ pub(crate) fn is_preflight(head: &RequestHead) -> bool {
         && head.has("access-control-request-method")
 }
 
+/// Every scope that some request could need, each once.
+fn scopes_supported(resource: &Resource) -> Vec<&str> {
+    let mut scopes: Vec<&str> = Vec::new();
+    for scope in resource.all_needs().flat_map(|needs| &needs.scopes).map(Scope::as_str) {
+        if !scopes.contains(&scope) {
+            scopes.push(scope);
+        }
+    }
+    scopes
+}
+
 fn document(config: &Config, resource: &Resource) -> String {
     let document = Document {
         resource: resource.id.as_str(),
@@ -65,7 +76,7 @@ fn document(config: &Config, resource: &Resource) -> String {
             .iter()
             .map(|(index, _)| config.issuers[index.0].issuer.as_str())
             .collect(),
-        scopes_supported: scope::distinct(&resource.scopes).map(Scope::as_str).collect(),
+        scopes_supported: scopes_supported(resource),
         bearer_methods_supported: ["header"],
         resource_name: resource.name.as_deref(),
     };

@@ -58,6 +58,16 @@ fn is_canonical(segment: &str) -> bool {
     true
 }
 
+/// Whether the two digits behind a `%` stand for a character that has no other spelling and no
+/// meaning to the readers of a path.
+pub(crate) fn is_escape_needed(digits: &str) -> bool {
+    let mut digits = digits.bytes().map(hex);
+    match (digits.next().flatten(), digits.next().flatten()) {
+        (Some(high), Some(low)) => may_be_escaped(high << 4 | low),
+        _ => false,
+    }
+}
+
 fn may_be_escaped(byte: u8) -> bool {
     let unreserved = byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     !unreserved && !byte.is_ascii_control() && !b"/\\;".contains(&byte)

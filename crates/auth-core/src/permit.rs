@@ -1,13 +1,14 @@
-//! The permit: proof that a principal may use a resource now. The way to one is
-//! [`TokenAccepted::check`], then [`SessionAccepted`], then [`Permit::grant`]; there is no other.
+//! The permit: proof that a principal may make a request now. The way to one is
+//! [`TokenAccepted::check`], then [`SessionAccepted`], then [`McpSessionAccepted`], then
+//! [`Permit::grant`]; there is no other.
 
-use std::rc::Rc;
+use std::{rc::Rc, time::Duration};
 
 use crate::{
     config::{Issuer, Resource},
     denial::Denial,
+    needs::Needs,
     principal::Principal,
-    scope::Scope,
     time::UnixTime,
 };
 
@@ -18,6 +19,10 @@ pub(crate) struct TokenAccepted(Rc<Principal>);
 /// A principal whose session is good too, or needs not be.
 #[derive(Debug)]
 pub(crate) struct SessionAccepted(Rc<Principal>);
+
+/// A principal who does not use the MCP session of somebody else.
+#[derive(Debug)]
+pub(crate) struct McpSessionAccepted(Rc<Principal>);
 
 /// Proof that a principal may make a request.
 #[derive(Debug)]
@@ -38,13 +43,17 @@ impl TokenAccepted {
             return Err(Denial::WrongAudience);
         }
         principal.validity.check_lifetime(issuer.max_token_lifetime)?;
-        if !issuer.clients.is_empty() {
-            let client = principal.client_id.as_ref().ok_or(Denial::ClientNotAllowed)?;
-            if !issuer.clients.contains(client) {
-                return Err(Denial::ClientNotAllowed);
-            }
+        let client = principal.client_id.as_ref();
+        let accepts_client = |accepted: &[String]| {
+            accepted.is_empty() || client.is_some_and(|client| accepted.contains(client))
+        };
+        if !accepts_client(&issuer.clients) || !accepts_client(&resource.clients) {
+            return Err(Denial::ClientNotAllowed);
         }
-        Ok(Self(Rc::clone(principal)))
+        match resource.claims.iter().all(|rule| principal.fits(rule)) {
+            true => Ok(Self(Rc::clone(principal))),
+            false => Err(Denial::ClaimNotAllowed),
+        }
     }
 
     pub(crate) fn principal(&self) -> &Principal {
@@ -53,6 +62,10 @@ impl TokenAccepted {
 }
 
 impl SessionAccepted {
+    pub(crate) fn principal(&self) -> &Principal {
+        &self.0
+    }
+
     /// The issuer's tokens need no session.
     pub(crate) fn not_required(token: TokenAccepted) -> Self {
         Self(token.0)
@@ -64,14 +77,24 @@ impl SessionAccepted {
     }
 }
 
+impl McpSessionAccepted {
+    /// The request belongs to no MCP session, to the principal's own, or to one that nobody is known
+    /// to own.
+    pub(crate) fn not_of_another(session: SessionAccepted) -> Self {
+        Self(session.0)
+    }
+}
+
 impl Permit {
-    /// Checks that all of `scopes` were granted.
-    pub(crate) fn grant(session: SessionAccepted, scopes: &[Scope]) -> Result<Self, Denial> {
-        let granted = |scope: &Scope| session.0.scopes.iter().any(|own| own == scope.as_str());
-        match scopes.iter().all(granted) {
-            true => Ok(Self(session.0)),
-            false => Err(Denial::InsufficientScope),
-        }
+    /// Checks what the request needs.
+    pub(crate) fn grant(
+        session: McpSessionAccepted,
+        needs: &Needs,
+        leeway: Duration,
+        now: UnixTime,
+    ) -> Result<Self, Denial> {
+        session.0.meets(needs, leeway, now)?;
+        Ok(Self(session.0))
     }
 
     /// Who was permitted.

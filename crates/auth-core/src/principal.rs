@@ -6,9 +6,12 @@ use serde_json::Value;
 
 use crate::{
     claims::VerifiedClaims,
-    config::{Config, Issuer, IssuerIndex},
+    config::{ClaimRule, Config, Issuer, IssuerIndex, ScopeHierarchy},
     denial::Denial,
     identity_header::{self, IdentityHeader, Source},
+    mcp::session::Owner,
+    needs::Needs,
+    scope::Scope,
     session_id::SessionId,
     time::UnixTime,
     user_id::UserId,
@@ -23,7 +26,17 @@ pub struct Principal {
     pub(crate) identity_issuer: String,
     pub(crate) subject: Option<String>,
     pub(crate) client_id: Option<String>,
+    /// As the token says.
     pub(crate) scopes: Vec<String>,
+    /// What those bring with them.
+    implied_scopes: Vec<String>,
+    /// `acr` and `auth_time`, where some rule asks for them.
+    acr: Option<String>,
+    auth_time: Option<u64>,
+    /// The claims that rules are about, those that are there.
+    policy_claims: Vec<(String, Value)>,
+    /// Whom MCP sessions are bound to.
+    pub(crate) owner: Owner,
     pub(crate) session_id: SessionId,
     pub(crate) validity: Validity,
     pub(crate) audiences: Vec<String>,
@@ -49,14 +62,23 @@ impl Principal {
         let issuer = &config.issuers[claims.issuer().0];
         let username = username(claims, issuer)?;
         let identity_issuer = identity_issuer(claims, issuer)?;
+        let subject = claims.text("sub")?;
+        let scopes = scopes(claims, issuer)?;
+        let wanted = &config.policy_claims;
+        let claim = |name: &String| Some((name.clone(), claims.get(name)?.clone()));
         let mut principal = Self {
             issuer: claims.issuer(),
             user_id: UserId::new(username, identity_issuer, config.hash_digits),
             username: username.to_owned(),
             identity_issuer: identity_issuer.to_owned(),
-            subject: claims.text("sub")?.map(str::to_owned),
+            subject: subject.map(str::to_owned),
+            implied_scopes: implied(&scopes, &config.scope_hierarchy),
+            acr: if wanted.acr { claims.text("acr")?.map(str::to_owned) } else { None },
+            auth_time: if wanted.auth_time { claims.date("auth_time")? } else { None },
+            policy_claims: wanted.names.iter().filter_map(claim).collect(),
+            owner: Owner::new(identity_issuer, subject.unwrap_or(username)),
             client_id: client_id(claims)?.map(str::to_owned),
-            scopes: scopes(claims, issuer)?,
+            scopes,
             session_id: claims.session_id().clone(),
             validity: Validity::read(claims)?,
             audiences: claims.list("aud")?.into_iter().map(str::to_owned).collect(),
@@ -68,6 +90,48 @@ impl Principal {
             .filter_map(|header| principal.header(header, claims, issuer))
             .collect();
         Ok(principal)
+    }
+
+    /// Whether the claim that `rule` is about has one of its values, or is a list that does.
+    pub(crate) fn fits(&self, rule: &ClaimRule) -> bool {
+        let found = self.policy_claims.iter().find(|(name, _)| *name == rule.name);
+        found.is_some_and(|(_, value)| match value {
+            Value::Array(items) => items.iter().any(|item| rule.values.contains(item)),
+            value => rule.values.contains(value),
+        })
+    }
+
+    /// Checks what a request needs: scopes first, then the login.
+    pub(crate) fn meets(
+        &self,
+        needs: &Needs,
+        leeway: Duration,
+        now: UnixTime,
+    ) -> Result<(), Denial> {
+        let own = || self.scopes.iter().chain(&self.implied_scopes);
+        let granted = |scope: &Scope| own().any(|own| own == scope.as_str());
+        if !needs.scopes.iter().all(granted) {
+            return Err(Denial::InsufficientScope);
+        }
+        match self.logged_in_well_enough(needs, leeway, now) {
+            true => Ok(()),
+            false => Err(Denial::InsufficientUserAuthentication),
+        }
+    }
+
+    /// Whether the login is recent and strong enough. Where nobody says when it was, the token was
+    /// issued no sooner.
+    pub(crate) fn logged_in_well_enough(
+        &self,
+        needs: &Needs,
+        leeway: Duration,
+        now: UnixTime,
+    ) -> bool {
+        let since = self.auth_time.or(self.validity.iat).map(UnixTime::from_secs);
+        let is_recent = |most: Duration| since.is_some_and(|since| now <= since + most + leeway);
+        let acr = self.acr.as_ref();
+        needs.max_age.is_none_or(is_recent)
+            && needs.acr_values.iter().all(|list| acr.is_some_and(|acr| list.contains(acr)))
     }
 
     fn header(
@@ -177,6 +241,11 @@ fn scopes(claims: &VerifiedClaims, issuer: &Issuer) -> Result<Vec<String>, Denia
         }
     }
     Ok(scopes)
+}
+
+/// What these scopes bring with them.
+fn implied(scopes: &[String], hierarchy: &ScopeHierarchy) -> Vec<String> {
+    scopes.iter().filter_map(|scope| hierarchy.get(scope)).flatten().cloned().collect()
 }
 
 /// A claim as a header's text: strings, numbers and booleans, arrays of strings.

@@ -15,6 +15,19 @@ impl fmt::Debug for RequestHead {
     }
 }
 
+/// A field that is there twice, or in a spelling that some servers take for it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Ambiguous;
+
+/// Whether two names are one to servers that do not tell `_` from `-`.
+pub(crate) fn is_alike(name: &str, other: &str) -> bool {
+    let alike = |a: u8, b: u8| match (a, b) {
+        (b'-' | b'_', b'-' | b'_') => true,
+        _ => a.eq_ignore_ascii_case(&b),
+    };
+    name.len() == other.len() && name.bytes().zip(other.bytes()).all(|(a, b)| alike(a, b))
+}
+
 impl RequestHead {
     /// Takes the fields with lowercase names, among them `:method`, `:path` and `:authority`.
     pub const fn new(fields: Vec<(String, Vec<u8>)>) -> Self {
@@ -41,6 +54,22 @@ impl RequestHead {
             (Some(value), None) => std::str::from_utf8(value).ok(),
             _ => None,
         }
+    }
+
+    /// The one value of the field `name`, if it is there. Servers that turn fields into variables do
+    /// not tell `_` from `-`, so one of such a name counts as a second copy.
+    pub(crate) fn only(&self, name: &str) -> Result<Option<&[u8]>, Ambiguous> {
+        let mut found = None;
+        for (other, value) in &self.fields {
+            if !is_alike(other, name) {
+                continue;
+            }
+            if found.is_some() || other.contains('_') {
+                return Err(Ambiguous);
+            }
+            found = Some(value.as_slice());
+        }
+        Ok(found)
     }
 
     /// Whether the field `name` is there.

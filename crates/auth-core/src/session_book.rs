@@ -1,13 +1,14 @@
 //! What the filter knows of sessions: answers of the sidecar for as long as they are trusted, the
 //! lookups that are missing, and the sightings that are to be reported.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::time::Duration;
 
 use crate::{
     bounded::{BoundedMap, DigestKey},
     config::{Issuer, Sessions},
     denial::Denial,
     key_ring::FetchOutcome,
+    lookups::Lookups,
     permit::{SessionAccepted, TokenAccepted},
     principal::Principal,
     session::{KnownSession, SessionReport},
@@ -17,16 +18,12 @@ use crate::{
 
 /// Sessions remembered at most.
 const MOST_SESSIONS: usize = 100_000;
-/// Lookups under way at a time, at most.
-const MOST_LOOKUPS: usize = 1000;
 /// Reports that wait to be sent, at most; a further sighting is reported later.
 const MOST_REPORTS: usize = 1000;
 /// How often the sighting of one session is reported.
 const REPORT_EVERY: Duration = Duration::from_secs(60);
 /// How long an unknown session counts as unknown without another look.
 const UNKNOWN_FOR: Duration = Duration::from_secs(1);
-/// How long after its timeout a lookup is taken for lost, if the host never calls back.
-const GRACE: Duration = Duration::from_secs(1);
 
 /// Sessions, as far as this worker knows.
 pub(crate) struct SessionBook {
@@ -34,8 +31,7 @@ pub(crate) struct SessionBook {
     cache: Duration,
     pub(crate) timeout: Duration,
     answers: BoundedMap<Answer>,
-    /// Lookups that are wanted, or under way until a time.
-    lookups: BTreeMap<SessionId, Option<UnixTime>>,
+    pub(crate) lookups: Lookups<SessionId>,
     sightings: BoundedMap<UnixTime>,
     reports: Vec<(SessionId, SessionReport)>,
 }
@@ -67,7 +63,7 @@ impl SessionBook {
             cache: sessions.cache,
             timeout: sessions.timeout,
             answers: BoundedMap::new(MOST_SESSIONS),
-            lookups: BTreeMap::new(),
+            lookups: Lookups::new(sessions.timeout),
             sightings: BoundedMap::new(MOST_SESSIONS),
             reports: Vec::new(),
         }
@@ -108,38 +104,9 @@ impl SessionBook {
         self.reports.push((principal.session_id.clone(), report(principal, token_issuer)));
     }
 
-    /// Asks for the lookup of a session; one serves everybody who waits for it.
-    ///
-    /// # Errors
-    /// [`Denial::SessionsUnavailable`] if too many others are under way.
-    pub(crate) fn want(&mut self, id: &SessionId) -> Result<(), Denial> {
-        if self.lookups.contains_key(id) {
-            return Ok(());
-        }
-        if self.lookups.len() >= MOST_LOOKUPS {
-            return Err(Denial::SessionsUnavailable);
-        }
-        self.lookups.insert(id.clone(), None);
-        Ok(())
-    }
-
     /// Whether a lookup or a report is to be made now.
     pub(crate) fn is_due(&self) -> bool {
-        !self.reports.is_empty() || self.lookups.values().any(Option::is_none)
-    }
-
-    /// The lookups to make now, which then count as under way.
-    pub(crate) fn begin_lookups(&mut self, now: UnixTime) -> Vec<SessionId> {
-        self.lookups.retain(|_, until| until.is_none_or(|until| now < until));
-        let until = now + self.timeout + GRACE;
-        self.lookups
-            .iter_mut()
-            .filter(|(_, state)| state.is_none())
-            .map(|(id, state)| {
-                *state = Some(until);
-                id.clone()
-            })
-            .collect()
+        !self.reports.is_empty() || self.lookups.is_due()
     }
 
     /// The sightings to report now.
@@ -157,7 +124,7 @@ impl SessionBook {
         outcome: FetchOutcome,
         now: UnixTime,
     ) -> Result<(), String> {
-        self.lookups.remove(id);
+        self.lookups.end(id);
         let verdict = verdict(id, outcome)?;
         let trusted_for = match verdict {
             Verdict::Live { .. } | Verdict::Revoked => self.cache,

@@ -5,8 +5,9 @@ use std::time::Duration;
 use crate::{
     bounded::DigestKey,
     config::Sessions,
-    gate::{Fetch, FetchId, Report, USER_AGENT},
+    fetch::{Fetch, FetchId, Report, USER_AGENT},
     key_ring::FetchOutcome,
+    mcp::session::McpSessions,
     revocation_feed::{FeedRead, RevocationFeed},
     session_book::SessionBook,
     time::UnixTime,
@@ -37,19 +38,28 @@ impl Sidecar {
         }
     }
 
-    pub(crate) fn is_due(&self, now: UnixTime) -> bool {
-        self.feed.is_due(now) || self.book.is_due()
+    pub(crate) fn is_due(&self, mcp_sessions: &McpSessions, now: UnixTime) -> bool {
+        self.feed.is_due(now) || self.book.is_due() || mcp_sessions.is_due()
     }
 
     /// The calls to make now.
-    pub(crate) fn due(&mut self, now: UnixTime) -> Vec<Fetch> {
+    pub(crate) fn due(&mut self, mcp_sessions: &mut McpSessions, now: UnixTime) -> Vec<Fetch> {
         let mut due = Vec::new();
         if let Some((path, timeout)) = self.feed.begin_read(now) {
             due.push(Fetch { timeout, ..self.call(FetchId::Revocations, "GET", path, None) });
         }
-        for id in self.book.begin_lookups(now) {
+        for id in self.book.lookups.begin(now) {
             let path = format!("/v1/sessions/{id}");
             due.push(self.call(FetchId::Session(id), "GET", path, None));
+        }
+        for key in mcp_sessions.lookups.begin(now) {
+            let path = format!("/v1/mcp-sessions/{key}");
+            due.push(self.call(FetchId::McpSession(key), "GET", path, None));
+        }
+        for (key, binding) in mcp_sessions.take_untold() {
+            let path = format!("/v1/mcp-sessions/{key}");
+            let body = serde_json::to_string(&binding).expect("a text serialises");
+            due.push(self.call(FetchId::McpSessionClaim(key), "PUT", path, Some(body)));
         }
         for (id, report) in self.book.take_reports() {
             let path = format!("/v1/sessions/{id}");
@@ -60,7 +70,13 @@ impl Sidecar {
     }
 
     /// Takes the outcome of a call.
-    pub(crate) fn fetched(&mut self, id: &FetchId, outcome: FetchOutcome, now: UnixTime) -> Report {
+    pub(crate) fn fetched(
+        &mut self,
+        id: &FetchId,
+        outcome: FetchOutcome,
+        mcp_sessions: &mut McpSessions,
+        now: UnixTime,
+    ) -> Report {
         match id {
             FetchId::Keys(_) => Report::Nothing,
             FetchId::Revocations => match self.feed.accept(outcome, now) {
@@ -72,6 +88,8 @@ impl Sidecar {
                 self.note(accepted)
             }
             FetchId::Report(_) => self.note(reported(&outcome)),
+            FetchId::McpSession(key) => self.note(mcp_sessions.looked_up(key, outcome, now)),
+            FetchId::McpSessionClaim(key) => self.note(mcp_sessions.told(key, &outcome, now)),
         }
     }
 

@@ -11,9 +11,10 @@ use auth_core::{
     bounded::DigestKey,
     config::Config,
     decision::Decision,
-    gate::{Gate, Outcome, StreamId},
+    gate::{Gate, StreamId},
     jwk::{self, VerificationKey},
     jws::UntrustedJwt,
+    outcome::Outcome,
     request_head::RequestHead,
     signature::{Software, Verify as _, known_answers},
     time::{DurationRefused, UnixTime, parse_duration},
@@ -172,7 +173,12 @@ fn start(head: Vec<(&str, &str)>, now_secs: u64) -> Outcome {
     let config = Config::parse(config.to_string().as_bytes()).unwrap();
     let fields = head.into_iter().map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
     Gate::new(config, Box::new(Software), DigestKey::new([7; 16]))
-        .start(StreamId(1), RequestHead::new(fields.collect()), UnixTime::from_secs(now_secs))
+        .start(
+            StreamId(1),
+            RequestHead::new(fields.collect()),
+            false,
+            UnixTime::from_secs(now_secs),
+        )
         .expect("nothing has to be fetched")
 }
 

@@ -7,8 +7,8 @@ use std::{
 };
 
 use super::{
-    Audit, BearerToken, Config, ConfigRefused, Issuer, IssuerIndex, Jwks, KeySource, Resource,
-    ResourceIndex, Route, SessionMode, Sessions,
+    Audit, BearerToken, Config, ConfigRefused, Issuer, IssuerIndex, Jwks, KeySource, PolicyClaims,
+    Resource, ResourceIndex, Route, SessionMode, Sessions, policy,
     raw::{
         RawAudit, RawConfig, RawFeedLoss, RawIssuer, RawJwks, RawResource, RawSessionMode,
         RawSessions,
@@ -27,13 +27,14 @@ use crate::{
     user_id::HashDigits,
 };
 
-const NOT_YET: &str = "not supported by this version yet; remove it";
-
 pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
     let document = json::parse(document).map_err(|problem| refused(".", problem))?;
     let raw = RawConfig::parse(document)?;
     let issuers = issuers(&raw.issuers)?;
-    let resources = each("resources", &raw.resources, |field, raw| resource(field, raw, &issuers))?;
+    let reads_bodies = raw.body_access;
+    let resources = each("resources", &raw.resources, |field, raw| {
+        resource(field, raw, &issuers, reads_bodies)
+    })?;
     if resources.is_empty() {
         return Err(refused("resources", "at least one resource is needed"));
     }
@@ -43,10 +44,14 @@ pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
         let field = format!("issuers[{nth}].session");
         return Err(refused(field, "`sessions` has to say where sessions are kept"));
     }
-    body_limit("body_limit", &raw.body_limit)?;
+    let body_limit = body_limit("body_limit", &raw.body_limit)?;
+    let policy_claims = PolicyClaims::used_by(&resources);
     Ok(Config {
         routes: routes(&raw)?,
         metadata: metadata(&resources),
+        scope_hierarchy: policy::scope_hierarchy("scope_implies", &raw.scope_implies)?,
+        body_limit: raw.body_access.then_some(body_limit),
+        policy_claims,
         issuers,
         resources,
         sessions,
@@ -167,14 +172,13 @@ fn fetched(
     }))
 }
 
-fn resource(field: &str, raw: &RawResource, issuers: &[Issuer]) -> Result<Resource, ConfigRefused> {
+fn resource(
+    field: &str,
+    raw: &RawResource,
+    issuers: &[Issuer],
+    reads_bodies: bool,
+) -> Result<Resource, ConfigRefused> {
     let at = |name: &str| format!("{field}.{name}");
-    if !raw.tools.is_empty() {
-        return Err(refused(at("tools"), NOT_YET));
-    }
-    if raw.trust_mcp_headers {
-        return Err(refused(at("trust_mcp_headers"), NOT_YET));
-    }
     let id = ResourceId::parse(&raw.resource).map_err(|why| refused(at("resource"), why))?;
     let own_audiences = texts(&at("audiences"), &raw.audiences)?;
     let accepted = accepted_issuers(&at("issuers"), raw.issuers.as_deref(), issuers)?
@@ -194,7 +198,10 @@ fn resource(field: &str, raw: &RawResource, issuers: &[Issuer]) -> Result<Resour
         id,
         name: raw.name.clone(),
         issuers: accepted,
-        scopes: scopes(&at("scopes"), &raw.scopes)?,
+        needs: policy::needs(field, &raw.needs)?,
+        clients: texts(&at("clients"), &raw.clients)?,
+        claims: policy::claim_rules(&at("claims"), &raw.claims)?,
+        calls: policy::calls(field, raw, reads_bodies)?,
         origins: each(&at("origins"), &raw.origins, |field, origin| {
             HttpUrl::parse(origin)
                 .filter(|url| url.path.is_empty())
@@ -331,18 +338,18 @@ fn body_limit(field: &str, text: &str) -> Result<usize, ConfigRefused> {
         })
 }
 
-fn scopes(field: &str, raw: &[String]) -> Result<Vec<Scope>, ConfigRefused> {
+pub(super) fn scopes(field: &str, raw: &[String]) -> Result<Vec<Scope>, ConfigRefused> {
     each(field, raw, |field, scope| Scope::parse(scope).map_err(|why| refused(field, why)))
 }
 
-fn texts(field: &str, raw: &[String]) -> Result<Vec<String>, ConfigRefused> {
+pub(super) fn texts(field: &str, raw: &[String]) -> Result<Vec<String>, ConfigRefused> {
     each(field, raw, |field, text| match text.as_str() {
         "" => Err(refused(field, "an empty text is not accepted")),
         text => Ok(text.to_owned()),
     })
 }
 
-fn positive(field: String, text: &str) -> Result<Duration, ConfigRefused> {
+pub(super) fn positive(field: String, text: &str) -> Result<Duration, ConfigRefused> {
     match duration(field.clone(), text)? {
         Duration::ZERO => Err(refused(field, "a duration of zero is not accepted")),
         duration => Ok(duration),
@@ -357,11 +364,11 @@ fn at_most(field: &str, value: usize, most: usize) -> Result<usize, ConfigRefuse
     if value <= most { Ok(value) } else { Err(refused(field, format!("at most {most}"))) }
 }
 
-fn at_least_one<T>(field: &str, items: Vec<T>) -> Result<Vec<T>, ConfigRefused> {
+pub(super) fn at_least_one<T>(field: &str, items: Vec<T>) -> Result<Vec<T>, ConfigRefused> {
     if items.is_empty() { Err(refused(field, "at least one is needed")) } else { Ok(items) }
 }
 
-fn each<'r, R, T>(
+pub(super) fn each<'r, R, T>(
     field: &str,
     raw: &'r [R],
     mut read: impl FnMut(&str, &'r R) -> Result<T, ConfigRefused>,
@@ -369,6 +376,6 @@ fn each<'r, R, T>(
     raw.iter().enumerate().map(|(nth, raw)| read(&format!("{field}[{nth}]"), raw)).collect()
 }
 
-fn refused(field: impl Into<String>, problem: impl Display) -> ConfigRefused {
+pub(super) fn refused(field: impl Into<String>, problem: impl Display) -> ConfigRefused {
     ConfigRefused { field: field.into(), problem: problem.to_string() }
 }

@@ -50,12 +50,6 @@ impl Members {
         Some(self.as_text(self.at(name), value))
     }
 
-    /// A list of strings that has to be there.
-    pub(super) fn texts(&mut self, name: &'static str) -> Vec<String> {
-        let Some(value) = self.required(name) else { return Vec::new() };
-        self.as_list(self.at(name), value, Self::as_text)
-    }
-
     /// A list of strings, or what it is by default.
     pub(super) fn texts_or(&mut self, name: &'static str, default: &[&str]) -> Vec<String> {
         let Some(value) = self.take(name) else {
@@ -80,6 +74,22 @@ impl Members {
             (key, text)
         };
         Some(entries.into_iter().map(entry).collect())
+    }
+
+    /// Lists by name; by default none.
+    pub(super) fn lists_by_name<T>(
+        &mut self,
+        name: &'static str,
+        item: fn(&mut Self, String, Value) -> T,
+    ) -> BTreeMap<String, Vec<T>> {
+        let Some(value) = self.take(name) else { return BTreeMap::new() };
+        let field = self.at(name);
+        let entries = self.as_map(field.clone(), value);
+        let entry = |(key, value): (String, Value)| {
+            let list = self.as_list(format!("{field}.{key}"), value, item);
+            (key, list)
+        };
+        entries.into_iter().map(entry).collect()
     }
 
     /// `true` or `false`; by default `false`.
@@ -185,7 +195,7 @@ impl Members {
         value
     }
 
-    fn as_text(&mut self, field: String, value: Value) -> String {
+    pub(super) fn as_text(&mut self, field: String, value: Value) -> String {
         match value {
             Value::String(text) => text,
             other => {
@@ -305,6 +315,8 @@ mod tests {
         assert_eq!(refusal(json!({"inner": [1]})).field, "inner[0]");
         assert_eq!(refusal(json!({"headers": "x"})).field, "headers");
         assert_eq!(refusal(json!({"headers": {"a": 1}})).field, "headers.a");
+        assert_eq!(refusal(json!({"lists": {"a": ["b", 1]}})).field, "lists.a[1]");
+        assert_eq!(refusal(json!({"lists": {"a": "b"}})).field, "lists.a");
     }
 
     fn refusal(document: Value) -> ConfigRefused {
@@ -318,6 +330,7 @@ mod tests {
         from.number_or("number", 1);
         from.word("word", &[("on", true), ("off", false)]);
         from.texts_by_name("headers");
+        from.lists_by_name("lists", Members::as_text);
         from.objects("inner", inner);
     }
 

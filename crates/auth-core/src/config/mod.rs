@@ -2,14 +2,21 @@
 
 mod build;
 mod members;
+mod policy;
 mod raw;
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{
+    collections::{BTreeMap, BTreeSet, HashMap},
+    fmt,
+    time::Duration,
+};
+
+use serde_json::Value;
 
 use crate::{
     algorithm::Algorithm, authority::HostRule, identity_header::IdentityHeader,
-    jwk::VerificationKey, path::PathMap, resource_id::ResourceId, scope::Scope, signature::Verify,
-    user_id::HashDigits,
+    jwk::VerificationKey, mcp::policy::CallPolicy, needs::Needs, path::PathMap,
+    resource_id::ResourceId, signature::Verify, user_id::HashDigits,
 };
 
 /// A configuration that was refused, with the field that has to be changed.
@@ -31,6 +38,11 @@ pub struct Config {
     /// Resources by the exact path of their RFC 9728 document.
     pub(crate) metadata: HashMap<String, Vec<ResourceIndex>>,
     pub(crate) sessions: Option<Sessions>,
+    /// What each scope brings with it, however many steps away.
+    pub(crate) scope_hierarchy: ScopeHierarchy,
+    /// The longest body that is read; none where the host does not let bodies be read.
+    pub(crate) body_limit: Option<usize>,
+    pub(crate) policy_claims: PolicyClaims,
     pub(crate) identity_headers: Vec<IdentityHeader>,
     pub(crate) hash_digits: HashDigits,
     pub(crate) forward_token: bool,
@@ -171,11 +183,55 @@ pub(crate) struct Resource {
     pub(crate) name: Option<String>,
     /// Accepted issuers, each with its accepted audiences.
     pub(crate) issuers: Vec<(IssuerIndex, Vec<String>)>,
-    pub(crate) scopes: Vec<Scope>,
+    /// What every request needs.
+    pub(crate) needs: Needs,
+    /// Accepted client ids; none: any.
+    pub(crate) clients: Vec<String>,
+    pub(crate) claims: Vec<ClaimRule>,
+    /// What calls need besides.
+    pub(crate) calls: CallPolicy,
     pub(crate) origins: Vec<String>,
 }
 
+/// A claim that has to have, or to contain, one of these values: strings, numbers or booleans.
+#[derive(Debug)]
+pub(crate) struct ClaimRule {
+    pub(crate) name: String,
+    pub(crate) values: Vec<Value>,
+}
+
+/// The scopes that a scope brings with it, itself left out.
+pub(crate) type ScopeHierarchy = BTreeMap<String, Vec<String>>;
+
+/// The claims that rules are about, besides those that every token is read for.
+#[derive(Debug, Default)]
+pub(crate) struct PolicyClaims {
+    /// The names in [`ClaimRule`]s.
+    pub(crate) names: BTreeSet<String>,
+    pub(crate) auth_time: bool,
+    pub(crate) acr: bool,
+}
+
+impl PolicyClaims {
+    fn used_by(resources: &[Resource]) -> Self {
+        let mut used = Self::default();
+        for resource in resources {
+            used.names.extend(resource.claims.iter().map(|rule| rule.name.clone()));
+            for needs in resource.all_needs() {
+                used.auth_time |= needs.max_age.is_some();
+                used.acr |= !needs.acr_values.is_empty();
+            }
+        }
+        used
+    }
+}
+
 impl Resource {
+    /// What any request could need: its own needs, then those of each rule.
+    pub(crate) fn all_needs(&self) -> impl Iterator<Item = &Needs> {
+        std::iter::once(&self.needs).chain(self.calls.rules.iter().map(|rule| &rule.needs))
+    }
+
     /// The accepted audiences of tokens of `issuer`; none if its tokens are not accepted at all.
     pub(crate) fn audiences(&self, issuer: IssuerIndex) -> Option<&[String]> {
         self.issuers

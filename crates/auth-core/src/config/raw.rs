@@ -16,7 +16,7 @@ pub(super) struct RawConfig {
     pub(super) resources: Vec<RawResource>,
     pub(super) public: Vec<String>,
     pub(super) sessions: Option<RawSessions>,
-    #[expect(dead_code, reason = "only tools policies read bodies, and these are refused so far")]
+    pub(super) scope_implies: BTreeMap<String, Vec<String>>,
     pub(super) body_access: bool,
     pub(super) body_limit: String,
     pub(super) identity_headers: BTreeMap<String, String>,
@@ -39,6 +39,7 @@ impl RawConfig {
             resources: from.objects("resources", RawResource::read),
             public: from.texts_or("public", &[]),
             sessions: from.optional_object("sessions", RawSessions::read),
+            scope_implies: from.lists_by_name("scope_implies", Members::as_text),
             body_access: from.flag("body_access"),
             body_limit: from.text_or("body_limit", "1MiB"),
             identity_headers: from
@@ -162,8 +163,11 @@ pub(super) struct RawResource {
     pub(super) name: Option<String>,
     pub(super) issuers: Option<Vec<String>>,
     pub(super) audiences: Vec<String>,
-    pub(super) scopes: Vec<String>,
-    pub(super) tools: Vec<RawTool>,
+    pub(super) needs: RawNeeds,
+    pub(super) clients: Vec<String>,
+    pub(super) claims: BTreeMap<String, Vec<Value>>,
+    pub(super) tools: Vec<RawRule>,
+    pub(super) methods: Vec<RawRule>,
     pub(super) trust_mcp_headers: bool,
     pub(super) origins: Vec<String>,
 }
@@ -177,24 +181,56 @@ impl RawResource {
             name: from.optional_text("name"),
             issuers: from.optional_texts("issuers"),
             audiences: from.texts_or("audiences", &[]),
-            scopes: from.texts_or("scopes", &[]),
-            tools: from.objects("tools", RawTool::read),
+            needs: RawNeeds::read(from),
+            clients: from.texts_or("clients", &[]),
+            claims: from.lists_by_name("claims", |_, _, value| value),
+            tools: from.objects("tools", RawRule::read_tool),
+            methods: from.objects("methods", RawRule::read_method),
             trust_mcp_headers: from.flag("trust_mcp_headers"),
             origins: from.texts_or("origins", &[]),
         }
     }
 }
 
-/// `resources[].tools[]`.
-#[expect(dead_code, reason = "tools policies are parsed but refused until they are enforced")]
-pub(super) struct RawTool {
-    pub(super) name: String,
-    pub(super) scopes: Vec<String>,
+/// `resources[].tools[]` and `resources[].methods[]`.
+pub(super) struct RawRule {
+    pub(super) method: String,
+    pub(super) name: Option<String>,
+    pub(super) needs: RawNeeds,
 }
 
-impl RawTool {
+impl RawRule {
+    fn read_tool(from: &mut Members) -> Self {
+        Self {
+            method: "tools/call".to_owned(),
+            name: Some(from.text("name")),
+            needs: RawNeeds::read(from),
+        }
+    }
+
+    fn read_method(from: &mut Members) -> Self {
+        Self {
+            method: from.text("method"),
+            name: from.optional_text("name"),
+            needs: RawNeeds::read(from),
+        }
+    }
+}
+
+/// What resources and rules ask for alike.
+pub(super) struct RawNeeds {
+    pub(super) scopes: Vec<String>,
+    pub(super) max_age: Option<String>,
+    pub(super) acr_values: Vec<String>,
+}
+
+impl RawNeeds {
     fn read(from: &mut Members) -> Self {
-        Self { name: from.text("name"), scopes: from.texts("scopes") }
+        Self {
+            scopes: from.texts_or("scopes", &[]),
+            max_age: from.optional_text("max_age"),
+            acr_values: from.texts_or("acr_values", &[]),
+        }
     }
 }
 

@@ -1,7 +1,7 @@
 //! Which published keys exist for us.
 
 use auth_core::{
-    gate::Report,
+    fetch::Report,
     jwk::{Unusable, VerificationKey},
 };
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::{gate::Report, key_ring::FetchOutcome, metric::Metric, time::UnixTime};
+use auth_core::{fetch::Report, key_ring::FetchOutcome, metric::Metric, time::UnixTime};
 use serde_json::json;
 
 use crate::support::{

@@ -2,7 +2,7 @@
 
 use auth_core::{
     decision::{Decision, LocalReply},
-    gate::Outcome,
+    outcome::Outcome,
     request_head::RequestHead,
 };
 use serde_json::{Value, json};

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use auth_core::gate::FetchId;
+use auth_core::fetch::FetchId;
 use serde_json::{Value, json};
 
 use crate::support::{

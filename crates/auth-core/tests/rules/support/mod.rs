@@ -1,5 +1,6 @@
 //! A gate with a clock, its keys and its requests in the hands of a test.
 
+pub(crate) mod caller;
 pub(crate) mod signing;
 
 use std::{cell::Cell, collections::BTreeMap, rc::Rc, time::Duration};
@@ -9,10 +10,12 @@ use auth_core::{
     bounded::DigestKey,
     config::Config,
     decision::{Decision, HeaderEdits, LocalReply},
-    gate::{Fetch, FetchId, Fetched, Gate, Outcome, Report, StreamId},
+    fetch::{Fetch, FetchId, Fetched, Report},
+    gate::{Gate, StreamId},
     jwk::VerificationKey,
     key_ring::FetchOutcome,
     metric::Metric,
+    outcome::Outcome,
     request_head::RequestHead,
     signature::{Software, Verify},
     time::UnixTime,
@@ -138,7 +141,44 @@ impl Bench {
     /// Sends a request; nothing comes back while it waits.
     pub(crate) fn send(&mut self, head: RequestHead) -> Option<Outcome> {
         self.streams += 1;
-        self.gate.start(StreamId(self.streams), head, self.now)
+        self.gate.start(StreamId(self.streams), head, false, self.now)
+    }
+
+    /// Sends a request and then its body, in these pieces; nothing comes back while it waits.
+    pub(crate) fn send_with_body(
+        &mut self,
+        head: RequestHead,
+        pieces: &[impl AsRef<[u8]>],
+    ) -> Option<Outcome> {
+        self.streams += 1;
+        let mut outcome = self.gate.start(self.latest(), head, true, self.now);
+        for (nth, piece) in pieces.iter().enumerate() {
+            if outcome.is_some() {
+                break;
+            }
+            outcome = self.body(self.latest(), piece, nth + 1 == pieces.len());
+        }
+        outcome
+    }
+
+    /// Sends more of the body of a request that is held.
+    pub(crate) fn body(
+        &mut self,
+        id: StreamId,
+        piece: impl AsRef<[u8]>,
+        last: bool,
+    ) -> Option<Outcome> {
+        self.gate.body(id, piece.as_ref(), last, self.now)
+    }
+
+    /// Shows the gate the head of the answer to a request.
+    pub(crate) fn answered(&mut self, id: StreamId, status: &str, session: Option<&str>) {
+        let header = |name: &str| match name {
+            ":status" => Some(status.into()),
+            "mcp-session-id" => session.map(Into::into),
+            _ => None,
+        };
+        self.gate.answered(id, header, self.now);
     }
 
     /// The number of the latest request.
@@ -196,6 +236,11 @@ impl Bench {
     pub(crate) fn answer_to(&mut self, id: &FetchId, body: &Value) -> Fetched {
         let body = body.to_string().into_bytes();
         self.gate.fetched(id, FetchOutcome::Answered { status: 200, body }, self.now)
+    }
+
+    /// Tells what came of any fetch.
+    pub(crate) fn outcome_of(&mut self, id: &FetchId, outcome: FetchOutcome) -> Fetched {
+        self.gate.fetched(id, outcome, self.now)
     }
 
     /// Tells what came of the first issuer's fetch.

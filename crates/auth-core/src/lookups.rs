@@ -1,0 +1,61 @@
+//! Lookups at the sidecar: which are wanted, which are under way. One serves everybody who waits for
+//! it, and there are never too many.
+
+use std::{collections::BTreeMap, time::Duration};
+
+use crate::{denial::Denial, time::UnixTime};
+
+/// Lookups under way at a time, at most.
+const MOST_LOOKUPS: usize = 1000;
+/// How long after its timeout a lookup is taken for lost, if the host never calls back.
+const GRACE: Duration = Duration::from_secs(1);
+
+/// Lookups of one kind of thing.
+pub(crate) struct Lookups<K> {
+    timeout: Duration,
+    /// Those that are wanted, or under way until a time.
+    open: BTreeMap<K, Option<UnixTime>>,
+}
+
+impl<K: Ord + Clone> Lookups<K> {
+    pub(crate) fn new(timeout: Duration) -> Self {
+        Self { timeout, open: BTreeMap::new() }
+    }
+
+    /// Asks for a lookup.
+    ///
+    /// # Errors
+    /// [`Denial::SessionsUnavailable`] if too many others are under way.
+    pub(crate) fn want(&mut self, key: &K) -> Result<(), Denial> {
+        if self.open.contains_key(key) {
+            return Ok(());
+        }
+        if self.open.len() >= MOST_LOOKUPS {
+            return Err(Denial::SessionsUnavailable);
+        }
+        self.open.insert(key.clone(), None);
+        Ok(())
+    }
+
+    /// Whether one is to be made now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.open.values().any(Option::is_none)
+    }
+
+    /// Those to make now, which then count as under way.
+    pub(crate) fn begin(&mut self, now: UnixTime) -> Vec<K> {
+        self.open.retain(|_, until| until.is_none_or(|until| now < until));
+        let until = now + self.timeout + GRACE;
+        let mut begun = Vec::new();
+        for (key, state) in self.open.iter_mut().filter(|(_, state)| state.is_none()) {
+            *state = Some(until);
+            begun.push(key.clone());
+        }
+        begun
+    }
+
+    /// Notes that one came back, whatever came of it.
+    pub(crate) fn end(&mut self, key: &K) {
+        self.open.remove(key);
+    }
+}

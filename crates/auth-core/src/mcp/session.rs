@@ -1,0 +1,249 @@
+//! MCP sessions (`Mcp-Session-Id`, versions before 2026-07-28): whose they are. A session belongs to
+//! whoever is first seen to use it with success, which is the one whose `initialize` made it; then to
+//! nobody else. Workers share what they know through the sidecar, where there is one.
+
+use std::{fmt, time::Duration};
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use sha2::{Digest as _, Sha256};
+
+use crate::{
+    b64,
+    bounded::{BoundedMap, Digest, DigestKey},
+    denial::Denial,
+    key_ring::FetchOutcome,
+    lookups::Lookups,
+    time::UnixTime,
+};
+
+/// Sessions remembered at most.
+const MOST_KNOWN: usize = 100_000;
+/// Claims that wait to be told to the sidecar, at most; a further one is told later.
+const MOST_CLAIMS: usize = 1000;
+/// How often the sidecar is told of a session that is used: it forgets those that are not.
+const RENEW_EVERY: Duration = Duration::from_secs(3600);
+/// How soon after a failure the sidecar is told again.
+const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// How long a session that the sidecar does not know counts as nobody's without another look.
+const NOBODYS_FOR: Duration = Duration::from_secs(1);
+
+/// A person at an identity provider, whatever token they show.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Owner([u8; 16]);
+
+impl Owner {
+    /// Whom `subject` names at the identity provider `issuer`.
+    pub fn new(issuer: &str, subject: &str) -> Self {
+        Self(half_sha256(&[b"owner", issuer.as_bytes(), subject.as_bytes()]))
+    }
+}
+
+impl fmt::Display for Owner {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&b64::encode(&self.0))
+    }
+}
+
+impl Serialize for Owner {
+    fn serialize<S: Serializer>(&self, to: S) -> Result<S::Ok, S::Error> {
+        to.collect_str(self)
+    }
+}
+
+impl<'de> Deserialize<'de> for Owner {
+    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
+        let bytes =
+            b64::decode(&String::deserialize(from)?).and_then(|bytes| bytes.try_into().ok());
+        bytes.map(Self).ok_or_else(|| D::Error::custom("an owner is 22 characters of base64url"))
+    }
+}
+
+/// The body of `PUT` and `GET /v1/mcp-sessions/{key}`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Binding {
+    /// Whose session it is.
+    pub owner: Owner,
+}
+
+/// Names a session of a resource without revealing it.
+#[derive(Clone, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct McpSessionKey {
+    local: Digest,
+    shared: String,
+}
+
+impl fmt::Display for McpSessionKey {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.shared)
+    }
+}
+
+/// Whose a session is, for somebody who wants to use it.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Whose {
+    Own,
+    AnOthers,
+    /// The sidecar knows of no owner.
+    Nobodys,
+    /// This worker does not know.
+    Unknown,
+}
+
+/// Somebody who owns a session if a server confirms it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Claim {
+    pub(crate) owner: Owner,
+    /// The resource whose session it is.
+    pub(crate) resource: String,
+    /// The id that the request carries, if it does.
+    pub(crate) id: Option<Vec<u8>>,
+    /// Whether other workers are to know.
+    pub(crate) is_shared: bool,
+}
+
+/// What this worker knows.
+pub(crate) struct McpSessions {
+    digest_key: DigestKey,
+    known: BoundedMap<Known>,
+    pub(crate) lookups: Lookups<McpSessionKey>,
+    untold: Vec<(McpSessionKey, Binding)>,
+}
+
+enum Known {
+    Owned { by: Owner, renew_at: UnixTime },
+    Nobodys { until: UnixTime },
+}
+
+impl McpSessions {
+    pub(crate) fn new(timeout: Duration, digest_key: DigestKey) -> Self {
+        Self {
+            digest_key,
+            known: BoundedMap::new(MOST_KNOWN),
+            lookups: Lookups::new(timeout),
+            untold: Vec::new(),
+        }
+    }
+
+    /// Whose the session is that `claim` is about.
+    pub(crate) fn whose(&mut self, claim: &Claim, id: &[u8], now: UnixTime) -> Whose {
+        match self.known.get(self.digest(&claim.resource, id)) {
+            Some(Known::Owned { by, renew_at }) if *by == claim.owner => {
+                if claim.is_shared && *renew_at <= now {
+                    *renew_at = now + RENEW_EVERY;
+                    self.tell(claim, id);
+                }
+                Whose::Own
+            }
+            Some(Known::Owned { .. }) => Whose::AnOthers,
+            Some(Known::Nobodys { until }) if now < *until => Whose::Nobodys,
+            Some(Known::Nobodys { .. }) | None => Whose::Unknown,
+        }
+    }
+
+    /// Asks the sidecar whose a session is.
+    pub(crate) fn want(&mut self, claim: &Claim, id: &[u8]) -> Result<McpSessionKey, Denial> {
+        let key = self.key(&claim.resource, id);
+        self.lookups.want(&key)?;
+        Ok(key)
+    }
+
+    /// Binds the session, if nobody owns it: a server has answered its claimant with success.
+    pub(crate) fn confirm(&mut self, claim: &Claim, id: &[u8], now: UnixTime) {
+        let digest = self.digest(&claim.resource, id);
+        if let Some(Known::Owned { .. }) = self.known.get(digest) {
+            return;
+        }
+        let renew_at = now + RENEW_EVERY;
+        self.known.insert(digest, Known::Owned { by: claim.owner, renew_at });
+        if claim.is_shared {
+            self.tell(claim, id);
+        }
+    }
+
+    /// Whether the sidecar is to be asked or told something now.
+    pub(crate) fn is_due(&self) -> bool {
+        self.lookups.is_due() || !self.untold.is_empty()
+    }
+
+    /// What the sidecar is to be told now.
+    pub(crate) fn take_untold(&mut self) -> Vec<(McpSessionKey, Binding)> {
+        std::mem::take(&mut self.untold)
+    }
+
+    /// Takes the outcome of a lookup.
+    ///
+    /// # Errors
+    /// Why nothing was learned from it.
+    pub(crate) fn looked_up(
+        &mut self,
+        key: &McpSessionKey,
+        outcome: FetchOutcome,
+        now: UnixTime,
+    ) -> Result<(), String> {
+        self.lookups.end(key);
+        let known = match outcome {
+            FetchOutcome::Answered { status: 200, body } => {
+                let binding: Binding = serde_json::from_slice(&body)
+                    .map_err(|why| format!("not the owner of an MCP session: {why}"))?;
+                Known::Owned { by: binding.owner, renew_at: now + RENEW_EVERY }
+            }
+            FetchOutcome::Answered { status: 404, .. } => {
+                Known::Nobodys { until: now + NOBODYS_FOR }
+            }
+            FetchOutcome::Answered { status, .. } => return Err(format!("status {status}")),
+            FetchOutcome::Unanswered(why) => return Err(why.to_owned()),
+        };
+        self.known.insert(key.local, known);
+        Ok(())
+    }
+
+    /// Takes what came of telling the sidecar. Where somebody else was there first (409), the next
+    /// request asks.
+    ///
+    /// # Errors
+    /// Why it may not know.
+    pub(crate) fn told(
+        &mut self,
+        key: &McpSessionKey,
+        outcome: &FetchOutcome,
+        now: UnixTime,
+    ) -> Result<(), String> {
+        let why = match outcome {
+            FetchOutcome::Answered { status: 200 | 201, .. } => return Ok(()),
+            FetchOutcome::Answered { status: 409, .. } => {
+                self.known.remove(key.local);
+                return Ok(());
+            }
+            FetchOutcome::Answered { status, .. } => format!("status {status}"),
+            FetchOutcome::Unanswered(why) => (*why).to_owned(),
+        };
+        if let Some(Known::Owned { renew_at, .. }) = self.known.get(key.local) {
+            *renew_at = now + RETRY_AFTER;
+        }
+        Err(why)
+    }
+
+    fn tell(&mut self, claim: &Claim, id: &[u8]) {
+        if self.untold.len() < MOST_CLAIMS {
+            let key = self.key(&claim.resource, id);
+            self.untold.push((key, Binding { owner: claim.owner }));
+        }
+    }
+
+    fn key(&self, resource: &str, id: &[u8]) -> McpSessionKey {
+        let shared = b64::encode(&half_sha256(&[b"mcp-session", resource.as_bytes(), id]));
+        McpSessionKey { local: self.digest(resource, id), shared }
+    }
+
+    fn digest(&self, resource: &str, id: &[u8]) -> Digest {
+        self.digest_key.digest(&[b"mcp-session\0", resource.as_bytes(), b"\0", id].concat())
+    }
+}
+
+/// Half of a SHA-256 over the parts, a NUL byte between them.
+fn half_sha256(parts: &[&[u8]]) -> [u8; 16] {
+    let hash = Sha256::digest(parts.join(&0));
+    let mut half = [0; 16];
+    half.copy_from_slice(&hash[..16]);
+    half
+}
