@@ -5,6 +5,7 @@ pub mod clock;
 pub mod commands;
 pub mod config;
 pub mod error;
+pub mod mcp_sessions;
 pub mod oauth;
 pub mod page;
 pub mod routes;

@@ -9,6 +9,7 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 use crate::{
     clock::Clock,
     config::{Config, StoreConfig, oauth::CimdExceptions},
+    mcp_sessions::McpSessions,
     oauth::{self, AuthorizationServer, NotBuilt},
     page,
     routes::{self, Internal},
@@ -68,6 +69,7 @@ pub async fn serve(
     let store = open(&config.store, clock.clone())?;
     let server = AuthorizationServer::new(config, &store, clock.clone())?;
     let internal = Internal {
+        mcp_sessions: McpSessions::new(Arc::clone(&store)),
         sessions: Sessions::new(Arc::clone(&store), config.revocation_ttl),
         store: Arc::clone(&store),
         page: page::Keys::new(config.token.as_ref(), clock),

@@ -137,8 +137,25 @@ BAD = {
     "sessions feed_loss_after zero": (sessions(feed_loss_after="0s"), "sessions.feed_loss_after"),
     "sessions duration without unit": (sessions(cache="30"), "sessions.cache"),
     "on_feed_loss unheard of": (sessions(on_feed_loss="maybe"), "sessions.on_feed_loss"),
-    # What a later version brings is refused, never ignored.
-    "tools": (resources(tools=[{"name": "*", "scopes": ["a"]}]), "tools"),
+    "tools that cannot be told apart": (
+        resources(tools=[{"name": "*", "scopes": ["a"]}]),
+        "resources[0].tools",
+    ),
+    "methods that cannot be told apart": (
+        resources(methods=[{"method": "*", "scopes": ["a"]}]),
+        "resources[0].methods",
+    ),
+    "a tool with another wildcard": (
+        config(
+            resources=[resource(tools=[{"name": "delete_?", "scopes": ["a"]}])],
+            body_access=True,
+        ),
+        "resources[0].tools[0].name",
+    ),
+    "a tool that needs nothing": (
+        config(resources=[resource(tools=[{"name": "add"}])], body_access=True),
+        "resources[0].tools[0].scopes",
+    ),
 }
 
 GOOD = {

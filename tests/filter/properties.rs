@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use proptest::prelude::{Just, ProptestConfig, Strategy, any, prop, prop_oneof, proptest};
-use proxy_wasm_testhost::{Failure, Response};
+use proxy_wasm_testhost::{Failure, Outcome, Response, Stream};
 
 use crate::support::{
     claims, config, host,
@@ -108,5 +108,137 @@ fn event() -> impl Strategy<Value = Event> {
         1 => Just(Event::Fails),
         2 => (0_u64..20_000).prop_map(Event::Passes),
         1 => Just(Event::LastLeaves),
+    ]
+}
+
+#[derive(Clone, Debug)]
+enum Part {
+    /// A POST begins: whether its token is good, and which of [`BODIES`] it has.
+    Begins(bool, usize),
+    /// The next bytes of one of the requests, so many of them.
+    Comes(usize, usize),
+    /// One of the requests ends with trailers.
+    Trailers(usize),
+    /// One of the clients leaves.
+    Leaves(usize),
+    Keys,
+    Passes(u64),
+}
+
+/// Bodies, and whether they may go on.
+const BODIES: [(&str, bool); 6] = [
+    (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}"#, true),
+    (r#"{"jsonrpc":"2.0","id":1,"method":"tools/list"}"#, true),
+    (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete_x"}}"#, false),
+    (
+        r#"[{"jsonrpc":"2.0","method":"a"},{"jsonrpc":"2.0","method":"tools/call","params":{"name":"delete_x"}}]"#,
+        false,
+    ),
+    (r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"add"}}]"#, false),
+    ("", false),
+];
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 200, ..ProptestConfig::default() })]
+
+    #[test]
+    fn whatever_comes_when_only_whole_allowed_bodies_get_through(
+        parts in prop::collection::vec(part(), 1..60)
+    ) {
+        let mut config = config();
+        config["body_access"] = serde_json::json!(true);
+        config["resources"][0]["tools"] =
+            serde_json::json!([{"name": "delete_*", "scopes": ["never"]}]);
+        let host = host(&config).allow_on_headers_stop_iteration(true);
+        host.start().expect("it starts");
+        let key = SigningKey::new("a");
+        let good = key.sign(&claims());
+        let bad = SigningKey::new("b").sign_under(&serde_json::json!({"alg": "EdDSA", "kid": "a"}), &claims());
+        let mut requests: Vec<Sent> = Vec::new();
+        for part in parts {
+            match part {
+                Part::Begins(is_good, body) => {
+                    let token = if is_good { &good } else { &bad };
+                    let stream = host
+                        .request([(":method", "POST"), (":authority", "a"), (":path", "/mcp")])
+                        .header("authorization", format!("Bearer {token}"))
+                        .header("content-type", "application/json")
+                        .end_of_stream(false)
+                        .send();
+                    requests.push(Sent { stream, is_good, body, sent: 0, is_over: false });
+                }
+                Part::Comes(nth, size) => {
+                    if let Some(request) = pick(&mut requests, nth) {
+                        let rest = &BODIES[request.body].0.as_bytes()[request.sent..];
+                        let size = size.min(rest.len());
+                        request.sent += size;
+                        request.is_over = size == rest.len();
+                        request.stream.body(&rest[..size], request.is_over);
+                    }
+                }
+                Part::Trailers(nth) => {
+                    if let Some(request) = pick(&mut requests, nth) {
+                        request.is_over = true;
+                        request.stream.trailers();
+                    }
+                }
+                Part::Leaves(nth) => {
+                    if let Some(request) = pick(&mut requests, nth) {
+                        request.is_over = true;
+                        request.stream.close();
+                    }
+                }
+                Part::Keys => host
+                    .calls()
+                    .iter()
+                    .for_each(|call| host.answer(call, Response::ok(jwks([&key])))),
+                Part::Passes(millis) => host.advance(Duration::from_millis(millis)),
+            }
+            for request in &requests {
+                if let Some(headers) = request.stream.forwarded() {
+                    let (body, is_allowed) = BODIES[request.body];
+                    assert!(request.is_good && is_allowed, "{body}");
+                    assert_eq!(request.stream.forwarded_body(), body.as_bytes(), "it is whole");
+                    assert_eq!(headers.get_all("x-user-id"), ["alice-20e08ebb"]);
+                }
+            }
+        }
+        host.advance(Duration::from_secs(70));
+        assert!(host.streams().iter().all(|stream| !stream.is_paused()), "none waits for ever");
+        assert!(host.misuses().is_empty(), "{:?}", host.misuses());
+    }
+}
+
+/// A request that was begun.
+struct Sent {
+    stream: Stream,
+    is_good: bool,
+    body: usize,
+    sent: usize,
+    is_over: bool,
+}
+
+/// One of the requests that are still being sent.
+fn pick(requests: &mut [Sent], nth: usize) -> Option<&mut Sent> {
+    let mut open: Vec<&mut Sent> = requests
+        .iter_mut()
+        .filter(|request| !request.is_over && request.stream.outcome() == Outcome::Paused)
+        .collect();
+    if open.is_empty() {
+        None
+    } else {
+        let at = nth % open.len();
+        Some(open.remove(at))
+    }
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof![
+        4 => (prop::bool::weighted(0.8), 0..BODIES.len()).prop_map(|(good, body)| Part::Begins(good, body)),
+        8 => (any::<usize>(), 0_usize..120).prop_map(|(nth, size)| Part::Comes(nth, size)),
+        1 => any::<usize>().prop_map(Part::Trailers),
+        1 => any::<usize>().prop_map(Part::Leaves),
+        2 => Just(Part::Keys),
+        1 => (0_u64..70_000).prop_map(Part::Passes),
     ]
 }

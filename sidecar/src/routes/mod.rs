@@ -7,6 +7,7 @@ mod get_session;
 mod guard;
 mod health;
 mod list_sessions;
+mod mcp_session;
 mod put_session;
 mod revocations;
 #[cfg(test)]
@@ -25,8 +26,8 @@ use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::timeout;
 
 use crate::{
-    clock, error::Refusal, oauth::upstream::Provider, page, secret::Secret, sessions::Sessions,
-    store::Store,
+    clock, error::Refusal, mcp_sessions::McpSessions, oauth::upstream::Provider, page,
+    secret::Secret, sessions::Sessions, store::Store,
 };
 
 /// The longest body that is read.
@@ -39,6 +40,8 @@ const ANSWER_WITHIN: Duration = Duration::from_secs(30);
 pub struct Internal {
     /// The rules.
     pub sessions: Sessions,
+    /// Whose MCP sessions are.
+    pub mcp_sessions: McpSessions,
     /// Asked by `/readyz`.
     pub store: Arc<dyn Store>,
     /// What callers must show.
@@ -59,6 +62,7 @@ pub fn router(internal: Internal) -> Router {
             get(get_session::answer).put(put_session::answer).delete(delete_session::answer),
         )
         .route("/v1/sessions", get(list_sessions::answer).delete(delete_sessions::answer))
+        .route("/v1/mcp-sessions/{key}", get(mcp_session::owner).put(mcp_session::bind))
         .route("/v1/revocations", get(revocations::answer))
         .route("/metrics", get(health::metrics))
         .route_layer(from_fn_with_state(internal.clone(), guard::bearer));

@@ -10,6 +10,7 @@ use serde_json::{Value, json};
 use super::{Internal, router};
 use crate::{
     clock::Clock,
+    mcp_sessions::McpSessions,
     page,
     secret::Secret,
     sessions::Sessions,
@@ -41,6 +42,7 @@ impl Server {
             Arc::new(EmbeddedStore::open(folder.path(), clock.clone()).unwrap());
         let internal = Internal {
             sessions: Sessions::new(Arc::clone(&store), Duration::from_secs(60)),
+            mcp_sessions: McpSessions::new(Arc::clone(&store)),
             store,
             page: page::Keys::new(token.as_ref(), clock.clone()),
             token,
@@ -75,7 +77,11 @@ impl Server {
     }
 
     pub(crate) async fn put(&self, id: &str, body: &Value) -> (StatusCode, Value) {
-        answer(self.request("PUT", &format!("/v1/sessions/{id}")).json(body)).await
+        self.put_at(&format!("/v1/sessions/{id}"), body).await
+    }
+
+    pub(crate) async fn put_at(&self, path: &str, body: &Value) -> (StatusCode, Value) {
+        answer(self.request("PUT", path).json(body)).await
     }
 
     pub(crate) async fn send_with(

@@ -36,6 +36,11 @@ impl Owner {
     pub fn new(issuer: &str, subject: &str) -> Self {
         Self(half_sha256(&[b"owner", issuer.as_bytes(), subject.as_bytes()]))
     }
+
+    /// Reads what [`fmt::Display`] writes: 22 characters of base64url.
+    pub fn parse(text: &str) -> Option<Self> {
+        b64::decode(text)?.try_into().ok().map(Self)
+    }
 }
 
 impl fmt::Display for Owner {
@@ -52,9 +57,8 @@ impl Serialize for Owner {
 
 impl<'de> Deserialize<'de> for Owner {
     fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        let bytes =
-            b64::decode(&String::deserialize(from)?).and_then(|bytes| bytes.try_into().ok());
-        bytes.map(Self).ok_or_else(|| D::Error::custom("an owner is 22 characters of base64url"))
+        Self::parse(&String::deserialize(from)?)
+            .ok_or_else(|| D::Error::custom("an owner is 22 characters of base64url"))
     }
 }
 
