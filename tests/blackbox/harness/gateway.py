@@ -45,6 +45,12 @@ DENIALS: dict[str, tuple[int, str | None]] = {
     "session_not_found": (401, "invalid_token"),
     "session_revoked": (401, "invalid_token"),
     "sessions_unavailable": (503, None),
+    "session_of_another_user": (404, None),
+    "claim_not_allowed": (403, None),
+    "insufficient_user_authentication": (401, "insufficient_user_authentication"),
+    "body_too_large": (413, None),
+    "body_timeout": (408, None),
+    "too_many_bodies": (503, None),
 }
 
 
