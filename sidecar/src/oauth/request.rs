@@ -133,3 +133,38 @@ fn resource(params: &Params, config: &OAuthConfig) -> Result<String, OAuthError>
     }
     Ok(first.as_str().to_owned())
 }
+
+#[cfg(test)]
+mod tests {
+    use proptest::prelude::{any, prop, proptest};
+
+    use super::*;
+    use crate::{config::testing, oauth::testing::client};
+
+    proptest! {
+        #[test]
+        fn whatever_is_asked_leads_to_the_client_or_nowhere(
+            junk in prop::collection::vec((any::<String>(), any::<String>()), 0..4),
+            named in prop::collection::vec(
+                ("(redirect_uri|response_type|state|scope|resource|code_challenge(_method)?)",
+                 "[a-zA-Z0-9:/@%.?#\\[\\]-]{0,50}|code|S256|http://127\\.0\\.0\\.1[:@.]{0,2}[0-9a-z]{0,5}/callback"),
+                0..8,
+            ),
+        ) {
+            let mut query = url::form_urlencoded::Serializer::new(String::new());
+            let query = query.extend_pairs(junk).extend_pairs(named).finish();
+            let config = testing::build(&testing::OAUTH).unwrap().oauth.unwrap();
+            let read =
+                AuthorizationRequest::read(&Params::parse(query.as_bytes()), &client("c"), &config);
+            let redirect_uri = match &read {
+                Ok(request) => request.reply_to.redirect_uri(),
+                Err(Refused::Client(reply_to, _)) => reply_to.redirect_uri(),
+                Err(Refused::Page(_)) => return Ok(()),
+            };
+            let url = Url::parse(redirect_uri).unwrap();
+            assert_eq!((url.scheme(), url.host_str()), ("http", Some("127.0.0.1")), "{query}");
+            assert_eq!((url.path(), url.query(), url.fragment()), ("/callback", None, None));
+            assert_eq!((url.username(), url.password()), ("", None));
+        }
+    }
+}

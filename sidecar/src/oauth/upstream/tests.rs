@@ -287,6 +287,14 @@ async fn only_the_providers_own_word_ends_a_login() {
 }
 
 #[tokio::test]
+async fn an_answer_without_end_is_not_read() {
+    let provider = start().await;
+    provider.says().tokens = json!({"more": "x".repeat(2 * 1024 * 1024)});
+    let failure = login(&provider).await.unwrap_err();
+    assert!(matches!(&failure, LoginFailure::Unavailable(why) if why.contains("longer than")));
+}
+
+#[tokio::test]
 async fn tokens_are_revoked_at_the_provider() {
     let provider = start().await;
     let upstream = provider.client();
