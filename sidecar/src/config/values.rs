@@ -90,7 +90,7 @@ impl Key256 {
     }
 
     /// 64 hex digits.
-    pub(super) fn from_hex(text: &str) -> Result<Self, String> {
+    pub(crate) fn from_hex(text: &str) -> Result<Self, String> {
         let refused = || "must be 64 hex digits, or several such separated by commas".to_owned();
         if text.len() != 64 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(refused());

@@ -4,7 +4,8 @@
 //! `transaction` keeps it for the one `browser` through consent (`pages`) and the provider's login
 //! (`upstream`), `reply` is how the client is answered, `grant` is what
 //! came of it, kept under a code until the client redeems it, and `login` is what the client then
-//! holds and refreshes. `vault` keeps all of it encrypted; `error` is the one table to HTTP.
+//! holds and refreshes. `signing` signs what it shows. `vault` keeps all of it encrypted; `error` is
+//! the one table to HTTP.
 
 pub mod browser;
 pub mod client;
@@ -21,6 +22,7 @@ pub mod rate;
 pub mod reply;
 pub mod request;
 mod routes;
+pub mod signing;
 #[cfg(test)]
 pub(crate) mod testing;
 pub mod transaction;
@@ -36,6 +38,7 @@ use self::{
     client::Clients,
     crypt::{KEY_FILE, NoKey, StorageKeys},
     rate::RateLimit,
+    signing::SigningKeys,
     upstream::Provider,
     vault::Vault,
 };
@@ -64,6 +67,8 @@ pub struct AuthorizationServer {
     pub logins: RateLimit,
     /// Where users log in.
     pub provider: Provider,
+    /// What access tokens are signed with.
+    pub signing: SigningKeys,
     /// Where the filter looks logins up, and operators end them.
     pub sessions: Sessions,
     /// What `/introspect` asks for; without it there is no introspection.
@@ -110,6 +115,8 @@ impl AuthorizationServer {
             registrations: RateLimit::per_minute(oauth.registrations_per_minute),
             logins: RateLimit::per_minute(oauth.logins_per_minute()),
             provider,
+            signing: SigningKeys::derive(&oauth.signing_keys)
+                .expect("a configuration without a signing key is refused"),
             vault,
             sessions: Sessions::new(Arc::clone(store), config.revocation_ttl),
             token: config.token.clone(),

@@ -3,6 +3,7 @@
 mod authorize;
 mod callback;
 mod consent;
+mod jwks;
 mod logout;
 mod metadata;
 mod register;
@@ -59,7 +60,9 @@ fn pages() -> Router<AuthorizationServer> {
 
 /// What clients call, those in browsers too.
 fn for_clients() -> Router<AuthorizationServer> {
-    let router = Router::new().route("/register", post(register::answer));
+    let router = Router::new()
+        .route("/jwks.json", get(jwks::answer))
+        .route("/register", post(register::answer));
     readable_by_pages_of_any_site(router)
 }
 
