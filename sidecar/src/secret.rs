@@ -2,6 +2,7 @@
 
 use std::fmt;
 
+use axum::http::{HeaderMap, header};
 use subtle::ConstantTimeEq;
 use zeroize::Zeroizing;
 
@@ -30,6 +31,15 @@ impl Secret {
     /// Whether `offered` is the secret; the time it takes does not depend on where they differ.
     pub fn matches(&self, offered: &[u8]) -> bool {
         self.0.as_bytes().ct_eq(offered).into()
+    }
+
+    /// Whether a request carries the secret as its one bearer token (RFC 6750 §2.1).
+    pub fn is_borne_by(&self, headers: &HeaderMap) -> bool {
+        let mut offered = headers.get_all(header::AUTHORIZATION).iter();
+        let (Some(offered), None) = (offered.next(), offered.next()) else { return false };
+        offered.as_bytes().split_at_checked(7).is_some_and(|(scheme, credential)| {
+            scheme.eq_ignore_ascii_case(b"bearer ") && self.matches(credential)
+        })
     }
 }
 

@@ -62,7 +62,7 @@ pub fn count() -> Result<PrometheusHandle, BuildError> {
     metrics::describe_counter!("mcp_auth_revocations_total", "Revocations asked for, by what of");
     metrics::describe_counter!(
         "mcp_auth_logins_total",
-        "Steps of logins: allowed by the user, finished, or the error they came to"
+        "Steps of logins: allowed by the user, finished, begun, refreshed, ended, or the error they came to"
     );
     metrics::describe_gauge!(
         "mcp_auth_provider_up",

@@ -1,19 +1,26 @@
 //! A login: what one user allowed one client at one time, and the refresh token that stands for
 //! it. RFC 9700 §4.14 calls it a token family.
 
-use auth_core::{session_id::SessionId, time::UnixTime};
+use auth_core::{
+    session::SessionReport,
+    session_id::SessionId,
+    time::UnixTime,
+    user_id::{HashDigits, UserId},
+};
 use serde::{Deserialize, Serialize};
 
 use super::{
-    grant::{UpstreamTokens, seconds},
+    grant::{Grant, UpstreamTokens, seconds},
     identity::Identity,
+    opaque::Opaque,
+    refresh_token::{RefreshState, RefreshToken},
 };
+use crate::config::oauth::Lifetimes;
 
-/// What is remembered of a login, under a digest of the secret lookup value that its refresh
-/// tokens begin with. `sid` names it in access tokens, where others read it.
+/// What is remembered of a login.
 #[derive(Clone, Debug, Serialize, Deserialize)]
 pub struct Login {
-    /// The `sid` of its access tokens.
+    /// Names it in access tokens, where others read it.
     pub sid: String,
     /// The client.
     pub client_id: String,
@@ -35,38 +42,53 @@ pub struct Login {
     pub refresh: RefreshState,
 }
 
-/// Which refresh tokens of the family mean what.
-#[derive(Clone, Debug, Serialize, Deserialize)]
-pub struct RefreshState {
-    /// Digest of the one that is good.
-    pub current: String,
-    /// When that one ends.
-    #[serde(with = "seconds")]
-    pub expires_at: UnixTime,
-    /// The one before it.
-    pub previous: Option<Rotated>,
-}
-
-/// A refresh token that was exchanged for the current one.
-#[derive(Clone, Serialize, Deserialize)]
-pub struct Rotated {
-    /// Its digest.
-    pub digest: String,
-    /// When it was exchanged, milliseconds since 1970.
-    pub at_millis: u64,
-    /// The successor, for whoever lost the race for it.
-    pub successor: String,
-}
-
-impl std::fmt::Debug for Rotated {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Rotated").field("at_millis", &self.at_millis).finish_non_exhaustive()
-    }
-}
-
 impl Login {
+    /// The login that a grant begins, and its first refresh token. Where the provider gave nothing
+    /// to refresh with, nobody would tell us that the user is gone: then the login ends together
+    /// with the provider's access token.
+    pub fn begin(grant: &Grant, lifetimes: &Lifetimes, now: UnixTime) -> (Self, RefreshToken) {
+        let latest = now + lifetimes.login;
+        let ends_at = match grant.upstream.refresh_token {
+            Some(_) => latest,
+            None => latest.min(grant.upstream.expires_at),
+        };
+        let token = RefreshToken::first();
+        let login = Self {
+            sid: Opaque::random().expose().to_owned(),
+            client_id: grant.client_id.clone(),
+            scopes: grant.scopes.clone(),
+            resource: grant.resource.clone(),
+            identity: grant.identity.clone(),
+            upstream: grant.upstream.clone(),
+            began_at: now,
+            ends_at,
+            refresh: RefreshState::new(&token, ends_at.min(now + lifetimes.refresh_token)),
+        };
+        (login, token)
+    }
+
     /// The session id that the filter computes for its access tokens.
     pub fn session_id(&self, token_issuer: &str) -> SessionId {
         SessionId::new(token_issuer, &self.sid)
+    }
+
+    /// Who it is to MCP servers.
+    pub fn user_id(&self, digits: HashDigits) -> UserId {
+        self.identity.user_id(digits)
+    }
+
+    /// What the session store is told.
+    pub fn report(&self, token_issuer: &str, digits: HashDigits) -> SessionReport {
+        SessionReport {
+            session_id: None,
+            user_id: self.user_id(digits).as_str().to_owned(),
+            username: Some(self.identity.username().to_owned()),
+            issuer: self.identity.issuer.clone(),
+            token_issuer: Some(token_issuer.to_owned()),
+            subject: Some(self.identity.subject.clone()),
+            client_id: Some(self.client_id.clone()),
+            scopes: self.scopes.clone(),
+            expires_at: self.refresh.expires_at,
+        }
     }
 }

@@ -2,11 +2,12 @@
 //!
 //! A login runs through the files like this: `client` says who asks, `request` what is asked,
 //! `transaction` keeps it for the one `browser` through consent (`pages`) and the provider's login
-//! (`upstream`), `reply` is how the client is answered, `grant` is what
-//! came of it, kept under a code until the client redeems it, and `login` is what the client then
-//! holds and refreshes. `signing` signs what it shows. `vault` keeps all of it encrypted; `error` is
-//! the one table to HTTP.
+//! (`upstream`), `reply` is how the client is answered, `grant` is what came of it, kept under a
+//! code until the client redeems it, and `login` is what the client then holds: `logins` begins,
+//! refreshes and ends them, by `refresh_token` and `access_token`. `vault` keeps all of it
+//! encrypted; `error` is the one table to HTTP.
 
+pub mod access_token;
 pub mod browser;
 pub mod client;
 pub mod client_address;
@@ -15,13 +16,16 @@ pub mod error;
 pub mod grant;
 pub mod identity;
 pub mod login;
+pub mod logins;
 pub mod opaque;
 mod pages;
 pub mod params;
 pub mod rate;
+pub mod refresh_token;
 pub mod reply;
 pub mod request;
 mod routes;
+pub mod scope;
 pub mod signing;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -37,6 +41,7 @@ use axum::Router;
 use self::{
     client::Clients,
     crypt::{KEY_FILE, NoKey, StorageKeys},
+    logins::Logins,
     rate::RateLimit,
     signing::SigningKeys,
     upstream::Provider,
@@ -64,11 +69,13 @@ pub struct AuthorizationServer {
     /// How many clients an address may register.
     pub registrations: RateLimit,
     /// How often an address may begin a login, for which something is stored.
-    pub logins: RateLimit,
+    pub approvals: RateLimit,
     /// Where users log in.
     pub provider: Provider,
     /// What access tokens are signed with.
     pub signing: SigningKeys,
+    /// What came of logins, and becomes of them.
+    pub logins: Logins,
     /// Where the filter looks logins up, and operators end them.
     pub sessions: Sessions,
     /// What `/introspect` asks for; without it there is no introspection.
@@ -108,17 +115,31 @@ impl AuthorizationServer {
             config.insecure_http_hosts.clone(),
             clock.clone(),
         );
+        let signing = SigningKeys::derive(&oauth.signing_keys)
+            .expect("a configuration without a signing key is refused");
+        let sessions = Sessions::new(Arc::clone(store), config.revocation_ttl);
+        let clients = Clients::new(vault.clone(), clock.clone());
+        let logins = Logins {
+            vault: vault.clone(),
+            sessions: sessions.clone(),
+            provider: provider.clone(),
+            clients: clients.clone(),
+            signing: signing.clone(),
+            issuer: oauth.url.as_str().to_owned(),
+            hash_digits: config.user_id_hash_digits,
+            lifetimes: oauth.lifetimes,
+        };
         Ok(Some(Self {
             config: Arc::new(oauth.clone()),
             hash_digits: config.user_id_hash_digits,
-            clients: Clients::new(vault.clone(), clock.clone()),
             registrations: RateLimit::per_minute(oauth.registrations_per_minute),
-            logins: RateLimit::per_minute(oauth.logins_per_minute()),
+            approvals: RateLimit::per_minute(oauth.logins_per_minute()),
+            clients,
             provider,
-            signing: SigningKeys::derive(&oauth.signing_keys)
-                .expect("a configuration without a signing key is refused"),
+            signing,
+            logins,
             vault,
-            sessions: Sessions::new(Arc::clone(store), config.revocation_ttl),
+            sessions,
             token: config.token.clone(),
             clock,
         }))

@@ -3,6 +3,7 @@
 
 use std::{sync::Arc, time::Duration};
 
+use auth_core::time::UnixTime;
 use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
@@ -51,6 +52,14 @@ impl Vault {
     /// Over this store, with these keys.
     pub fn new(store: Arc<dyn Store>, keys: StorageKeys) -> Self {
         Self { store, keys }
+    }
+
+    /// The store's time, which every replica agrees on.
+    ///
+    /// # Errors
+    /// [`VaultFailure::Store`]
+    pub async fn now(&self) -> Result<UnixTime, VaultFailure> {
+        Ok(self.store.now().await?)
     }
 
     /// A value that has not expired.

@@ -2,7 +2,7 @@
 
 use axum::{
     extract::{Request, State},
-    http::{HeaderMap, header},
+    http::HeaderMap,
     middleware::Next,
     response::Response,
 };
@@ -16,18 +16,9 @@ pub(super) async fn bearer(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    let Some(token) = &internal.token else { return Ok(next.run(request).await) };
-    let mut offered = request.headers().get_all(header::AUTHORIZATION).iter();
-    let (Some(offered), None) = (offered.next(), offered.next()) else {
-        return Err(Refusal::Unauthenticated);
-    };
-    match offered.as_bytes().split_at_checked(7) {
-        Some((scheme, credential))
-            if scheme.eq_ignore_ascii_case(b"bearer ") && token.matches(credential) =>
-        {
-            Ok(next.run(request).await)
-        }
-        _ => Err(Refusal::Unauthenticated),
+    match &internal.token {
+        Some(token) if !token.is_borne_by(request.headers()) => Err(Refusal::Unauthenticated),
+        Some(_) | None => Ok(next.run(request).await),
     }
 }
 

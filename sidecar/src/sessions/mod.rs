@@ -192,6 +192,20 @@ impl Sessions {
         }
     }
 
+    /// The second up to which everything of the user or the client is revoked.
+    ///
+    /// # Errors
+    /// If the store fails.
+    pub async fn revoked_up_to(
+        &self,
+        user_id: &str,
+        client_id: &str,
+    ) -> Result<Option<UnixTime>, StoreFailure> {
+        let user = self.store.issued_before(&Holder::User(user_id.to_owned())).await?;
+        let client = self.store.issued_before(&Holder::Client(client_id.to_owned())).await?;
+        Ok(user.max(client))
+    }
+
     /// The second to stamp on a token that is issued now. After a revocation of the user or the
     /// client it waits for the next second, so that a new login is never dead on arrival.
     ///
@@ -202,11 +216,7 @@ impl Sessions {
         user_id: &str,
         client_id: &str,
     ) -> Result<UnixTime, StoreFailure> {
-        let holders = [Holder::User(user_id.to_owned()), Holder::Client(client_id.to_owned())];
-        let mut dead = None;
-        for holder in &holders {
-            dead = dead.max(self.store.issued_before(holder).await?);
-        }
+        let dead = self.revoked_up_to(user_id, client_id).await?;
         loop {
             let now = self.store.now().await?;
             match dead {

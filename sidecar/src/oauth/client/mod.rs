@@ -10,7 +10,7 @@ use serde::{Deserialize, Serialize};
 
 pub use self::metadata::Metadata;
 use self::registered::Registered;
-use super::{error::OAuthError, opaque::Opaque, vault::Vault};
+use super::{error::OAuthError, opaque::Opaque, params::Params, vault::Vault};
 use crate::clock::Clock;
 
 /// The longest `client_id`.
@@ -111,6 +111,21 @@ impl Clients {
         let client = metadata.into_client(Opaque::random().expose().to_owned());
         self.keep(client.clone()).await?;
         Ok(client)
+    }
+
+    /// The client that a request to `/token` or `/revoke` comes from.
+    ///
+    /// # Errors
+    /// [`OAuthError::InvalidClient`] if it is not known or does not prove who it is.
+    pub async fn authenticate(&self, params: &Params) -> Result<Client, OAuthError> {
+        let client_id = params.required("client_id")?;
+        let client = self.find(client_id).await?;
+        match client.authentication {
+            Authentication::None => Ok(client),
+            Authentication::PrivateKeyJwt { .. } => {
+                Err(OAuthError::InvalidClient("a client_assertion is needed"))
+            }
+        }
     }
 
     /// Keeps a client that has registered.

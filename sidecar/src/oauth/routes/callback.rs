@@ -79,6 +79,8 @@ async fn grant(
              OIDC_SCOPES may lack offline_access, or OIDC_PROMPT consent"
         );
     }
+    // Within the second of a revocation this waits for the next: then the login is a new one.
+    let granted_at = server.sessions.time_to_issue(user_id.as_str(), &request.client_id).await?;
     let grant = Grant {
         client_id: request.client_id,
         redirect_uri: request.reply_to.redirect_uri().to_owned(),
@@ -88,7 +90,7 @@ async fn grant(
         resource: request.resource,
         identity,
         upstream,
-        granted_at: server.clock.now(),
+        granted_at,
     };
     let code = grant.issue_code(&server.vault).await?;
     metrics::counter!("mcp_auth_logins_total", "outcome" => "finished").increment(1);

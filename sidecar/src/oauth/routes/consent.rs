@@ -49,7 +49,7 @@ async fn decide(
     let asked = Asked::open(sealed, &server.vault, here, now).await.map_err(Refused::Page)?;
     let reply_to = Box::new(asked.request.reply_to.clone());
     // From here on something is stored.
-    server.logins.check(address).map_err(Refused::Page)?;
+    server.approvals.check(address).map_err(Refused::Page)?;
     match params.one("decision").map_err(Refused::Page)? {
         Some("allow") => {}
         Some("deny") => {

@@ -3,10 +3,13 @@
 mod authorize;
 mod callback;
 mod consent;
+mod introspect;
 mod jwks;
 mod logout;
 mod metadata;
 mod register;
+mod revoke;
+mod token;
 
 use std::{collections::BTreeSet, time::Duration};
 
@@ -61,14 +64,16 @@ fn pages() -> Router<AuthorizationServer> {
 /// What clients call, those in browsers too.
 fn for_clients() -> Router<AuthorizationServer> {
     let router = Router::new()
+        .route("/register", post(register::answer))
         .route("/jwks.json", get(jwks::answer))
-        .route("/register", post(register::answer));
+        .route("/token", post(token::answer))
+        .route("/revoke", post(revoke::answer));
     readable_by_pages_of_any_site(router)
 }
 
 /// What resource servers call.
 fn for_servers() -> Router<AuthorizationServer> {
-    Router::new()
+    Router::new().route("/introspect", post(introspect::answer))
 }
 
 /// The metadata, everywhere that clients look: RFC 8414 §3.1 inserts the issuer's path, OpenID
