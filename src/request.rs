@@ -135,9 +135,12 @@ impl HttpContext for Request {
 
     fn on_http_response_headers(&mut self, _: usize, _: bool) -> Action {
         if self.watches_answer || self.state == State::Held {
-            self.shared.with_gate(|gate| {
-                gate.answered(self.id, host::response_header, host::now());
-            });
+            let learned = self
+                .shared
+                .with_gate(|gate| gate.answered(self.id, host::response_header, host::now()));
+            if learned == Some(true) {
+                self.tick_if_due();
+            }
         }
         Action::Continue
     }

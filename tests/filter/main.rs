@@ -3,6 +3,7 @@
 
 mod bodies;
 mod fetching;
+mod mcp_sessions;
 mod properties;
 mod requests;
 mod starting;

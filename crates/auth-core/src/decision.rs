@@ -91,21 +91,20 @@ impl LocalReply {
         challenge: Option<Challenge<'_>>,
         retry_after_secs: u64,
     ) -> Self {
-        let mut reply = Self::unchallenged(denial);
+        let mut reply = Self::unchallenged(denial, retry_after_secs);
         if let Some(value) = www_authenticate(denial, challenge) {
             reply.headers.push(("www-authenticate", value));
-        }
-        if denial.status() == 503 {
-            reply.headers.push(("retry-after", retry_after_secs.max(1).to_string()));
         }
         reply
     }
 
     /// The same without a challenge: nothing is wrong with the credential.
-    pub(crate) fn unchallenged(denial: Denial) -> Self {
+    pub(crate) fn unchallenged(denial: Denial, retry_after_secs: u64) -> Self {
         let mut headers = Vec::from([JSON, NO_STORE].map(owned));
-        if denial.status() == 405 {
-            headers.push(("allow", "GET, HEAD, OPTIONS".to_owned()));
+        match denial.status() {
+            503 => headers.push(("retry-after", retry_after_secs.max(1).to_string())),
+            405 => headers.push(("allow", "GET, HEAD, OPTIONS".to_owned())),
+            _ => {}
         }
         let body = serde_json::json!({
             "error": denial.error(),

@@ -88,10 +88,7 @@ impl Gate {
             sidecar: config.sessions.as_ref().map(|own| Sidecar::new(own, digest_key)),
             issuers_by_name: config.issuers.iter().enumerate().map(name).collect(),
             metadata_urls: config.resources.iter().map(|r| r.id.metadata_url()).collect(),
-            mcp_sessions: McpSessions::new(
-                config.sessions.as_ref().map_or(Duration::ZERO, |own| own.timeout),
-                digest_key,
-            ),
+            mcp_sessions: McpSessions::new(&config, digest_key),
             waiting: BTreeMap::new(),
             reading: BTreeMap::new(),
             released: BTreeSet::new(),
@@ -149,22 +146,26 @@ impl Gate {
         self.take(id, step)
     }
 
-    /// Takes the head of the answer to a request whose outcome asked for it.
+    /// Takes the head of the answer to a request whose outcome asked for it. Whether that told
+    /// something new.
     pub fn answered(
         &mut self,
         id: StreamId,
         header: impl Fn(&str) -> Option<Vec<u8>>,
         now: UnixTime,
-    ) {
-        let Some(claim) = self.claims.remove(&id) else { return };
+    ) -> bool {
+        let Some(claim) = self.claims.remove(&id) else { return false };
         let given = header("mcp-session-id");
         if claim.id.is_none() && given.is_none() {
-            return;
+            return false;
         }
-        let succeeded = header(":status").is_some_and(|status| status.starts_with(b"2"));
-        for id in claim.id.iter().chain(&given).filter(|_| succeeded) {
+        if !header(":status").is_some_and(|status| status.starts_with(b"2")) {
+            return false;
+        }
+        for id in claim.id.iter().chain(&given) {
             self.mcp_sessions.confirm(&claim, id, now);
         }
+        true
     }
 
     /// Forgets a request that is gone.

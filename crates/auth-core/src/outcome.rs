@@ -126,7 +126,7 @@ pub(crate) fn deny(gate: &mut Gate, about: About<'_>, refusal: &Refusal) -> Outc
     });
     let reply = match is_challenged {
         true => LocalReply::denied(*denial, challenge, *retry_after_secs),
-        false => LocalReply::unchallenged(*denial),
+        false => LocalReply::unchallenged(*denial, *retry_after_secs),
     };
     let principal = principal.as_deref();
     Outcome {

@@ -48,8 +48,11 @@ impl Inquiry {
         head: &RequestHead,
         body_follows: bool,
     ) -> Self {
-        let bare = matches!(head.text(":method"), Some("GET" | "HEAD" | "DELETE" | "OPTIONS"));
-        if !policy.applies() || (bare && !body_follows) {
+        let is_bare = || {
+            !body_follows
+                && matches!(head.text(":method"), Some("GET" | "HEAD" | "DELETE" | "OPTIONS"))
+        };
+        if !policy.applies() || is_bare() {
             return Self::Idle;
         }
         match Self::of_calls(policy, body_limit, head, body_follows) {

@@ -40,7 +40,7 @@ pub(crate) fn seat(
     let mode = gate.config.issuers[principal.issuer.0].session;
     let claim = Claim {
         owner: principal.owner,
-        resource: gate.config.resources[resource.0].id.as_str().to_owned(),
+        resource,
         id: id.map(<[u8]>::to_vec),
         is_shared: mode != SessionMode::Off && gate.sidecar.is_some(),
     };
@@ -49,22 +49,28 @@ pub(crate) fn seat(
     match gate.mcp_sessions.whose(&claim, id, now) {
         Whose::Own => Ok(McpSeating::Accepted(accepted, None)),
         Whose::AnOthers => Err(Denial::SessionOfAnotherUser),
-        Whose::Unknown if claim.is_shared && !has_asked => {
-            gate.mcp_sessions.want(&claim, id).map(McpSeating::LookupNeeded)
+        Whose::Nobodys => Ok(McpSeating::Accepted(accepted, Some(claim))),
+        Whose::Unknown => {
+            let asks = claim.is_shared && !has_asked;
+            let asked = asks.then(|| gate.mcp_sessions.want(&claim, id));
+            match asked {
+                Some(Ok(key)) => Ok(McpSeating::LookupNeeded(key)),
+                Some(Err(_)) | None if claim.is_shared && mode == SessionMode::Required => {
+                    Err(Denial::SessionsUnavailable)
+                }
+                Some(Err(_)) | None => Ok(McpSeating::Accepted(accepted, Some(claim))),
+            }
         }
-        Whose::Unknown if claim.is_shared && mode == SessionMode::Required => {
-            Err(Denial::SessionsUnavailable)
-        }
-        Whose::Unknown | Whose::Nobodys => Ok(McpSeating::Accepted(accepted, Some(claim))),
     }
 }
 
 /// Whether the server could answer with the id of a new session: requests that begin one carry a
 /// JSON body and speak no version that has done away with sessions.
 fn may_initialize(head: &RequestHead, body_follows: bool) -> bool {
-    let has_sessions = head
-        .text("mcp-protocol-version")
-        .and_then(|version| ProtocolVersion::parse(version.as_bytes()))
-        .is_none_or(|version| version < ProtocolVersion::MIRRORED);
-    body_follows && has_sessions && head.text(":method") == Some("POST")
+    let has_sessions = || {
+        head.text("mcp-protocol-version")
+            .and_then(|version| ProtocolVersion::parse(version.as_bytes()))
+            .is_none_or(|version| version < ProtocolVersion::MIRRORED)
+    };
+    body_follows && head.text(":method") == Some("POST") && has_sessions()
 }

@@ -10,6 +10,7 @@ use sha2::{Digest as _, Sha256};
 use crate::{
     b64,
     bounded::{BoundedMap, Digest, DigestKey},
+    config::{Config, ResourceIndex},
     denial::Denial,
     key_ring::FetchOutcome,
     lookups::Lookups,
@@ -98,7 +99,7 @@ pub(crate) enum Whose {
 pub(crate) struct Claim {
     pub(crate) owner: Owner,
     /// The resource whose session it is.
-    pub(crate) resource: String,
+    pub(crate) resource: ResourceIndex,
     /// The id that the request carries, if it does.
     pub(crate) id: Option<Vec<u8>>,
     /// Whether other workers are to know.
@@ -108,6 +109,8 @@ pub(crate) struct Claim {
 /// What this worker knows.
 pub(crate) struct McpSessions {
     digest_key: DigestKey,
+    /// The identifiers of the resources.
+    resources: Vec<String>,
     known: BoundedMap<Known>,
     pub(crate) lookups: Lookups<McpSessionKey>,
     untold: Vec<(McpSessionKey, Binding)>,
@@ -119,9 +122,11 @@ enum Known {
 }
 
 impl McpSessions {
-    pub(crate) fn new(timeout: Duration, digest_key: DigestKey) -> Self {
+    pub(crate) fn new(config: &Config, digest_key: DigestKey) -> Self {
+        let timeout = config.sessions.as_ref().map_or(Duration::ZERO, |own| own.timeout);
         Self {
             digest_key,
+            resources: config.resources.iter().map(|own| own.id.as_str().to_owned()).collect(),
             known: BoundedMap::new(MOST_KNOWN),
             lookups: Lookups::new(timeout),
             untold: Vec::new(),
@@ -130,7 +135,7 @@ impl McpSessions {
 
     /// Whose the session is that `claim` is about.
     pub(crate) fn whose(&mut self, claim: &Claim, id: &[u8], now: UnixTime) -> Whose {
-        match self.known.get(self.digest(&claim.resource, id)) {
+        match self.known.get(self.digest(claim.resource, id)) {
             Some(Known::Owned { by, renew_at }) if *by == claim.owner => {
                 if claim.is_shared && *renew_at <= now {
                     *renew_at = now + RENEW_EVERY;
@@ -146,14 +151,14 @@ impl McpSessions {
 
     /// Asks the sidecar whose a session is.
     pub(crate) fn want(&mut self, claim: &Claim, id: &[u8]) -> Result<McpSessionKey, Denial> {
-        let key = self.key(&claim.resource, id);
+        let key = self.key(claim.resource, id);
         self.lookups.want(&key)?;
         Ok(key)
     }
 
     /// Binds the session, if nobody owns it: a server has answered its claimant with success.
     pub(crate) fn confirm(&mut self, claim: &Claim, id: &[u8], now: UnixTime) {
-        let digest = self.digest(&claim.resource, id);
+        let digest = self.digest(claim.resource, id);
         if let Some(Known::Owned { .. }) = self.known.get(digest) {
             return;
         }
@@ -229,18 +234,19 @@ impl McpSessions {
 
     fn tell(&mut self, claim: &Claim, id: &[u8]) {
         if self.untold.len() < MOST_CLAIMS {
-            let key = self.key(&claim.resource, id);
+            let key = self.key(claim.resource, id);
             self.untold.push((key, Binding { owner: claim.owner }));
         }
     }
 
-    fn key(&self, resource: &str, id: &[u8]) -> McpSessionKey {
-        let shared = b64::encode(&half_sha256(&[b"mcp-session", resource.as_bytes(), id]));
+    fn key(&self, resource: ResourceIndex, id: &[u8]) -> McpSessionKey {
+        let name = self.resources[resource.0].as_bytes();
+        let shared = b64::encode(&half_sha256(&[b"mcp-session", name, id]));
         McpSessionKey { local: self.digest(resource, id), shared }
     }
 
-    fn digest(&self, resource: &str, id: &[u8]) -> Digest {
-        self.digest_key.digest(&[b"mcp-session\0", resource.as_bytes(), b"\0", id].concat())
+    fn digest(&self, resource: ResourceIndex, id: &[u8]) -> Digest {
+        self.digest_key.digest(&[b"mcp-session", &resource.0.to_le_bytes()[..], id].concat())
     }
 }
 

@@ -246,6 +246,33 @@ fn without_an_answer_required_sessions_fail_closed_and_observed_ones_do_not() {
 }
 
 #[test]
+fn an_answer_that_cannot_be_had_says_when_to_come_again() {
+    let mut worker = Worker::new(&shared("required"));
+    worker.knows_login(ALICE);
+    assert!(worker.send(ALICE, "POST", &[("mcp-session-id", "s1")]).is_none());
+    let lookup = worker.lookup().expect("the sidecar is asked");
+    let fetched = worker.outcome(&lookup, FetchOutcome::Unanswered("no connection"));
+    let Decision::Reply(reply) = &fetched.decided[0].1.decision else { panic!("it is forwarded") };
+    assert!(reply.headers.contains(&("retry-after", "1".to_owned())));
+}
+
+#[test]
+fn lookups_are_bounded_and_hold_up_nobody_whose_session_is_only_observed() {
+    for (mode, verdict) in [("observe", "allowed"), ("required", "sessions_unavailable")] {
+        let mut worker = Worker::new(&shared(mode));
+        worker.knows_login(ALICE);
+        for nth in 0..1001 {
+            let id = nth.to_string();
+            let outcome = worker.send(ALICE, "GET", &[("mcp-session-id", &id)]);
+            let expected = if nth < 1000 { None } else { Some(verdict) };
+            assert_eq!(outcome.as_ref().map(word), expected, "{mode} {nth}");
+            // What waits is not to be in the way of what asks.
+            worker.bench.gate.forget(worker.bench.latest());
+        }
+    }
+}
+
+#[test]
 fn issuers_without_sessions_share_nothing() {
     let mut worker = Worker::new(&shared("off"));
     worker.begins(ALICE, "s1");
