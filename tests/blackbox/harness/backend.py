@@ -10,6 +10,9 @@ from http.server import BaseHTTPRequestHandler
 from .client import Reply
 from .serving import Server
 
+# A field of a request that begins so comes back in the answer, without this.
+ANSWER = "x-answer-"
+
 
 @dataclass(frozen=True)
 class Seen:
@@ -82,6 +85,9 @@ def _handler(server: Backend) -> type[BaseHTTPRequestHandler]:
             self.send_header("x-from-backend", "1")
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))
+            for name, value in fields:
+                if name.startswith(ANSWER):
+                    self.send_header(name.removeprefix(ANSWER), value)
             self.end_headers()
             if self.command != "HEAD":
                 self.wfile.write(body)
