@@ -102,7 +102,8 @@ pub struct Issued {
 #[derive(Serialize, Deserialize)]
 struct Redeemed {
     client_id: String,
-    login: String,
+    /// Under way as long as it is absent: who comes too late in a race is refused, and no more.
+    login: Option<String>,
 }
 
 impl Logins {
@@ -127,7 +128,7 @@ impl Logins {
         let access = self.access_token(&login, &login.scopes, now)?;
         let digest = token.lookup.digest();
         self.keep_new(&login, &digest, now).await?;
-        let redeemed = Redeemed { client_id: grant.client_id.clone(), login: digest.clone() };
+        let mut redeemed = Redeemed { client_id: grant.client_id.clone(), login: None };
         let batch = self.vault.batch(&key.group).if_unchanged(&key.name, &read);
         let batch = batch.remove(&key.name).put(REDEEMED, &redeemed, REDEEMED_FOR);
         if !batch.commit().await? {
@@ -136,6 +137,8 @@ impl Logins {
         }
         self.record(&login, &digest).await?;
         self.clients.used(&login.client_id, login.ends_at).await?;
+        redeemed.login = Some(digest);
+        self.vault.batch(&key.group).put(REDEEMED, &redeemed, REDEEMED_FOR).commit().await?;
         metrics::counter!("mcp_auth_logins_total", "outcome" => "begun").increment(1);
         tracing::info!(
             user_id = user_id.as_str(),
@@ -394,11 +397,12 @@ impl Logins {
     /// What a code that is not there is told; what it once began ends.
     async fn spent(&self, key: &Key, redemption: &Redemption) -> Result<OAuthError, OAuthError> {
         let marker = Key { name: REDEEMED.to_owned(), ..key.clone() };
-        if let Some(read) = self.vault.get::<Redeemed>(&marker).await?
-            && read.value.client_id == redemption.client_id
-            && let Some(login) = self.vault.get::<Login>(&login_key(&read.value.login)).await?
+        let marker = self.vault.get::<Redeemed>(&marker).await?.map(|read| read.value);
+        if let Some(Redeemed { client_id, login: Some(digest) }) = marker
+            && client_id == redemption.client_id
+            && let Some(login) = self.vault.get::<Login>(&login_key(&digest)).await?
         {
-            self.end(&login.value, &read.value.login, "its code was used twice").await?;
+            self.end(&login.value, &digest, "its code was used twice").await?;
         }
         Ok(OAuthError::InvalidGrant("the code is unknown, used or expired"))
     }

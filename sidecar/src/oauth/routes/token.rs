@@ -91,3 +91,6 @@ fn response(server: &AuthorizationServer, issued: &Issued) -> serde_json::Value 
         "scope": issued.access.scope,
     })
 }
+
+#[cfg(test)]
+mod tests;
