@@ -134,11 +134,8 @@ fn store(raw: &RawConfig) -> Result<StoreConfig, Refused> {
 
 fn trusting(address: RedisAddress, ca_file: &Path) -> Result<RedisAddress, Refused> {
     let refused = |why: String| Refused::new(REDIS_CA_FILE, &why);
-    if !ca_file.is_file() {
-        return Err(refused("is not a file".to_owned()));
-    }
-    let pem = fs::read(ca_file).map_err(|why| refused(format!("cannot be read: {why}")))?;
-    address.trusting(&pem).map_err(|why| refused(why.to_string()))
+    let pem = pem(ca_file).map_err(refused)?;
+    address.trusting(pem.as_bytes()).map_err(|why| refused(why.to_string()))
 }
 
 fn token(raw: &RawConfig) -> Result<Option<Secret>, Refused> {
@@ -307,11 +304,24 @@ fn cimd(raw: &RawConfig) -> Result<CimdExceptions, Refused> {
         Some("1") => true,
         Some(_) => return Err(Refused::new(name, "must be 1, or left out")),
     };
-    let ca_file = raw.text("MCP_AUTH_CIMD_CA_FILE").map(PathBuf::from);
-    if ca_file.as_ref().is_some_and(|file| !file.is_file()) {
-        return Err(Refused::new("MCP_AUTH_CIMD_CA_FILE", "is not a file"));
+    let ca_pem = raw.text("MCP_AUTH_CIMD_CA_FILE").map(|file| ca_pem(Path::new(file)));
+    let ca_pem = ca_pem.transpose().map_err(|why| Refused::new("MCP_AUTH_CIMD_CA_FILE", &why))?;
+    Ok(CimdExceptions { ca_pem, allow_loopback })
+}
+
+fn ca_pem(file: &Path) -> Result<String, String> {
+    let pem = pem(file)?;
+    match reqwest::Certificate::from_pem_bundle(pem.as_bytes()) {
+        Ok(certificates) if !certificates.is_empty() => Ok(pem),
+        _ => Err("holds no certificate".to_owned()),
     }
-    Ok(CimdExceptions { ca_file, allow_loopback })
+}
+
+fn pem(file: &Path) -> Result<String, String> {
+    if !file.is_file() {
+        return Err("is not a file".to_owned());
+    }
+    fs::read_to_string(file).map_err(|why| format!("cannot be read: {why}"))
 }
 
 fn keys(

@@ -1,6 +1,6 @@
 //! The configuration of the OAuth part. There is one exactly if a provider is configured.
 
-use std::{num::NonZeroU32, path::PathBuf, time::Duration};
+use std::{num::NonZeroU32, time::Duration};
 
 use super::values::{GivenUrl, Key256};
 use crate::secret::Secret;
@@ -39,6 +39,13 @@ impl OAuthConfig {
     /// Logins that may be begun per client address and minute: ten for each registration.
     pub fn logins_per_minute(&self) -> Option<NonZeroU32> {
         self.registrations_per_minute.map(|limit| limit.saturating_mul(LOGINS_TO_A_REGISTRATION))
+    }
+}
+
+impl OAuthConfig {
+    /// The public address of an endpoint; `path` begins with a slash.
+    pub fn endpoint(&self, path: &str) -> String {
+        format!("{}{path}", self.url.as_str().trim_end_matches('/'))
     }
 }
 
@@ -91,8 +98,8 @@ pub enum TrustedHops {
 /// For tests only.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct CimdExceptions {
-    /// A further CA to trust.
-    pub ca_file: Option<PathBuf>,
+    /// Further CAs to trust, as PEM.
+    pub ca_pem: Option<String>,
     /// Whether documents may be fetched from loopback.
     pub allow_loopback: bool,
 }

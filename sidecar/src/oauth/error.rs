@@ -19,6 +19,9 @@ pub enum OAuthError {
     /// The client is not known, or does not prove who it is.
     #[error("{0}")]
     InvalidClient(&'static str),
+    /// What describes the client cannot be had now.
+    #[error("the document at the client_id cannot be fetched now")]
+    ClientUnavailable,
     /// The code or refresh token is not (or no longer) good for this.
     #[error("{0}")]
     InvalidGrant(&'static str),
@@ -95,7 +98,7 @@ impl OAuthError {
             Self::Unauthenticated => (StatusCode::UNAUTHORIZED, "invalid_token"),
             Self::UnknownAddress => (StatusCode::NOT_FOUND, "not_found"),
             Self::Method => (StatusCode::METHOD_NOT_ALLOWED, "invalid_request"),
-            Self::Vault(_) | Self::TooSlow | Self::Provider(_) => {
+            Self::ClientUnavailable | Self::Vault(_) | Self::TooSlow | Self::Provider(_) => {
                 (StatusCode::SERVICE_UNAVAILABLE, "temporarily_unavailable")
             }
             Self::ProviderFault(_) => (StatusCode::BAD_GATEWAY, "server_error"),
@@ -134,7 +137,9 @@ impl OAuthError {
 
     /// What the operator should read in the log.
     pub fn log(&self) {
-        if self.status().is_server_error() {
+        // Anybody can name a document that is not there.
+        let is_ours = !matches!(self, Self::ClientUnavailable);
+        if self.status().is_server_error() && is_ours {
             tracing::error!(cause = %self, "an OAuth request could not be served");
         } else {
             tracing::info!(error = self.code(), cause = %self, "an OAuth request was refused");

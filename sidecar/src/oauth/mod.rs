@@ -111,14 +111,14 @@ impl AuthorizationServer {
         let vault = Vault::new(Arc::clone(store), storage_keys(oauth, &config.store)?);
         let provider = Provider::new(
             &oauth.provider,
-            endpoint(oauth, "/auth/callback"),
+            oauth.endpoint("/auth/callback"),
             config.insecure_http_hosts.clone(),
             clock.clone(),
         );
         let signing = SigningKeys::derive(&oauth.signing_keys)
             .expect("a configuration without a signing key is refused");
         let sessions = Sessions::new(Arc::clone(store), config.revocation_ttl);
-        let clients = Clients::new(vault.clone(), clock.clone());
+        let clients = Clients::new(oauth, vault.clone(), clock.clone());
         let logins = Logins {
             vault: vault.clone(),
             sessions: sessions.clone(),
@@ -147,7 +147,7 @@ impl AuthorizationServer {
 
     /// The public address of an endpoint; `path` begins with a slash.
     pub fn endpoint(&self, path: &str) -> String {
-        endpoint(&self.config, path)
+        self.config.endpoint(path)
     }
 
     /// The path of the public URL, under which the endpoints lie: empty, or `/like/this`.
@@ -159,10 +159,6 @@ impl AuthorizationServer {
 /// Everything the public listener answers.
 pub fn router(server: AuthorizationServer) -> Router {
     routes::router(server)
-}
-
-fn endpoint(config: &OAuthConfig, path: &str) -> String {
-    format!("{}{path}", config.url.as_str().trim_end_matches('/'))
 }
 
 fn storage_keys(oauth: &OAuthConfig, store: &StoreConfig) -> Result<StorageKeys, NotBuilt> {

@@ -21,6 +21,8 @@ const LONGEST_ADDRESS: usize = 2048;
 /// The members that are read. Others are ignored, as RFC 7591 §2 has it.
 #[derive(Clone, Debug, Deserialize)]
 pub(super) struct RawMetadata {
+    pub(super) client_id: Option<String>,
+    pub(super) client_secret: Option<Value>,
     redirect_uris: Option<Vec<String>>,
     token_endpoint_auth_method: Option<String>,
     grant_types: Option<Vec<String>>,
@@ -42,6 +44,16 @@ pub struct Metadata {
     scope: Option<String>,
 }
 
+/// How a client that asks for a shared secret is taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum SharedSecret {
+    /// As a public client, and it is told so: RFC 7591 §3.2.1 lets the server replace what it was
+    /// asked for.
+    Replaced,
+    /// Not at all.
+    Refused,
+}
+
 impl Metadata {
     /// Reads the body of a registration.
     ///
@@ -51,6 +63,15 @@ impl Metadata {
     pub fn of_registration(body: &[u8], scopes: &[String]) -> Result<Self, OAuthError> {
         let raw = serde_json::from_slice::<RawMetadata>(body);
         let raw = raw.map_err(|why| refused(format!("the body: {why}")))?;
+        Self::read(raw, scopes, SharedSecret::Replaced)
+    }
+
+    /// Makes sense of what was said.
+    pub(super) fn read(
+        raw: RawMetadata,
+        scopes: &[String],
+        secret: SharedSecret,
+    ) -> Result<Self, OAuthError> {
         let application_type = application_type(raw.application_type.as_deref())?;
         offers("grant_types", raw.grant_types.as_deref(), "authorization_code")?;
         offers("response_types", raw.response_types.as_deref(), "code")?;
@@ -60,6 +81,7 @@ impl Metadata {
                 raw.token_endpoint_auth_method.as_deref(),
                 raw.jwks,
                 raw.jwks_uri,
+                secret,
             )?,
             name: raw.client_name.as_deref().and_then(name),
             application_type,
@@ -144,15 +166,17 @@ fn authentication(
     method: Option<&str>,
     jwks: Option<Value>,
     jwks_uri: Option<String>,
+    secret: SharedSecret,
 ) -> Result<Authentication, OAuthError> {
-    match method {
-        // A public client, and it is told so: RFC 7591 §3.2.1 lets the server replace what it was
-        // asked for.
-        Some("none" | "client_secret_basic" | "client_secret_post") | None => {
+    match (method, secret) {
+        (Some("none"), _) | (None, SharedSecret::Refused) => Ok(Authentication::None),
+        (Some("client_secret_basic" | "client_secret_post") | None, SharedSecret::Replaced) => {
             Ok(Authentication::None)
         }
-        Some("private_key_jwt") => Ok(Authentication::PrivateKeyJwt(key_source(jwks, jwks_uri)?)),
-        Some(_) => {
+        (Some("private_key_jwt"), _) => {
+            Ok(Authentication::PrivateKeyJwt(key_source(jwks, jwks_uri)?))
+        }
+        (Some(_), _) => {
             Err(refused("token_endpoint_auth_method must be none or private_key_jwt".to_owned()))
         }
     }

@@ -1,17 +1,28 @@
 //! Who may ask: a client that registered itself, or one that a document at its own address
 //! describes.
 
+mod assertion;
+mod authentication;
+mod cache;
+mod document;
+mod fetch;
 mod metadata;
+mod public_address;
 pub mod redirect_uri;
 mod registered;
+#[cfg(test)]
+mod testing;
 
 use auth_core::time::UnixTime;
 use serde::{Deserialize, Serialize};
 
 pub use self::metadata::Metadata;
-use self::registered::Registered;
-use super::{error::OAuthError, opaque::Opaque, params::Params, vault::Vault};
-use crate::clock::Clock;
+use self::{
+    document::{Documents, is_address},
+    registered::Registered,
+};
+use super::{error::OAuthError, opaque::Opaque, vault::Vault};
+use crate::{clock::Clock, config::oauth::OAuthConfig};
 
 /// The longest `client_id`.
 pub const LONGEST_ID: usize = 2048;
@@ -80,25 +91,40 @@ impl Authentication {
     }
 }
 
-/// Finds clients.
+/// Finds clients, and knows them by what they prove.
 #[derive(Clone)]
 pub struct Clients {
     registered: Registered,
+    documents: Documents,
+    /// Who assertions may be meant for.
+    audiences: Vec<String>,
+    vault: Vault,
+    clock: Clock,
 }
 
 impl Clients {
-    /// Clients remembered in this vault.
-    pub fn new(vault: Vault, clock: Clock) -> Self {
-        Self { registered: Registered::new(vault, clock) }
+    /// Clients remembered in this vault, and those of documents.
+    pub fn new(config: &OAuthConfig, vault: Vault, clock: Clock) -> Self {
+        Self {
+            registered: Registered::new(vault.clone(), clock.clone()),
+            documents: Documents::new(&config.cimd, clock.clone()),
+            audiences: vec![config.url.as_str().to_owned(), config.endpoint("/token")],
+            vault,
+            clock,
+        }
     }
 
     /// The client of this id.
     ///
     /// # Errors
-    /// [`OAuthError::InvalidClient`] if there is none (any more), or [`OAuthError::Vault`].
+    /// [`OAuthError::InvalidClient`] if there is none (any more), [`OAuthError::ClientUnavailable`]
+    /// if its document cannot be fetched, or [`OAuthError::Vault`].
     pub async fn find(&self, client_id: &str) -> Result<Client, OAuthError> {
         if client_id.len() > LONGEST_ID {
             return Err(OAuthError::InvalidClient("the client_id is too long"));
+        }
+        if is_address(client_id) {
+            return self.documents.find(client_id).await;
         }
         self.registered.find(client_id).await
     }
@@ -111,21 +137,6 @@ impl Clients {
         let client = metadata.into_client(Opaque::random().expose().to_owned());
         self.keep(client.clone()).await?;
         Ok(client)
-    }
-
-    /// The client that a request to `/token` or `/revoke` comes from.
-    ///
-    /// # Errors
-    /// [`OAuthError::InvalidClient`] if it is not known or does not prove who it is.
-    pub async fn authenticate(&self, params: &Params) -> Result<Client, OAuthError> {
-        let client_id = params.required("client_id")?;
-        let client = self.find(client_id).await?;
-        match client.authentication {
-            Authentication::None => Ok(client),
-            Authentication::PrivateKeyJwt { .. } => {
-                Err(OAuthError::InvalidClient("a client_assertion is needed"))
-            }
-        }
     }
 
     /// Keeps a client that has registered.
