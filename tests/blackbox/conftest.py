@@ -38,3 +38,13 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
     """The identity provider upstream, one for each of pytest's workers."""
     with Upstream(tmp_path_factory.mktemp("upstream")) as provider:
         yield provider
+
+
+def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
+    """Shows what tests counted, those that passed too."""
+    reports = [*terminalreporter.getreports("passed"), *terminalreporter.getreports("failed")]
+    for report in reports:
+        lines = [value for name, value in report.user_properties if name == "counted"]
+        if lines:
+            terminalreporter.section(report.nodeid.rpartition("::")[2], sep="-")
+            terminalreporter.write_line("\n".join(lines))

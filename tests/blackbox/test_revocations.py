@@ -8,7 +8,8 @@ import time
 import pytest
 from harness.fake_sidecar import HANG, FakeSidecar
 from harness.gateway import config, eventually, issuer
-from harness.stand import BITES_WITHIN, CLUSTER, MAIN, USER_ID, WORKERS, Login, Stand
+from harness.stand import CLUSTER, MAIN, USER_ID, WORKERS, Login, Stand
+from harness.verdict import BITES_WITHIN
 
 
 def names_session(login):

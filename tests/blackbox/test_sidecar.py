@@ -3,7 +3,8 @@
 import pytest
 from harness.gateway import eventually
 from harness.sidecar import RealSidecar
-from harness.stand import BITES_WITHIN, USER_ID, Login, Stand
+from harness.stand import USER_ID, Login, Stand
+from harness.verdict import BITES_WITHIN
 
 
 @pytest.fixture(params=["embedded", "redis"])

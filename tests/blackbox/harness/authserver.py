@@ -1,4 +1,4 @@
-"""`mcp-auth serve` with the OAuth part, and a Redis for it."""
+"""`mcp-auth serve` with the OAuth part."""
 
 from __future__ import annotations
 
@@ -11,11 +11,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
-import redis
 from cryptography.fernet import Fernet
 
 from .envoy import ROOT
 from .gateway import eventually
+from .redis_server import Redis
 from .upstream import AUDIENCE, Upstream, UpstreamClient
 
 START_TIMEOUT = 20
@@ -43,56 +43,6 @@ class ReservedPort:
     def close(self) -> None:
         """Lets go of it."""
         self._socket.close()
-
-
-class Redis:
-    """A Redis of its own, that can be restarted; a context manager."""
-
-    def __init__(self, folder: Path) -> None:
-        self._folder = folder
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
-
-    def __enter__(self) -> Redis:
-        arguments = ["redis-server", "--port", str(self.port), "--save", "", "--bind", "127.0.0.1"]
-        with (self._folder / "redis.log").open("ab") as log:
-            self._process = subprocess.Popen(arguments, cwd=self._folder, stdout=log, stderr=log)
-        self.client = redis.Redis(port=self.port)
-        eventually(self._answers)
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self.client.close()
-        self._process.kill()
-        self._process.wait()
-
-    @property
-    def url(self) -> str:
-        """For `REDIS_URL`."""
-        return f"redis://127.0.0.1:{self.port}"
-
-    def dump(self) -> dict[bytes, Any]:
-        """Everything in it, by key."""
-        readers = {
-            b"string": self.client.get,
-            b"hash": self.client.hgetall,
-            b"set": self.client.smembers,
-            b"list": lambda name: self.client.lrange(name, 0, -1),
-            b"zset": lambda name: self.client.zrange(name, 0, -1, withscores=True),
-            b"stream": self.client.xrange,
-        }
-        found = {}
-        for name in self.client.scan_iter(count=1000):
-            kind = self.client.type(name)
-            if kind != b"none":
-                found[name] = readers[kind](name)
-        return found
-
-    def _answers(self) -> bool:
-        try:
-            return self.client.ping()
-        except redis.ConnectionError:
-            return False
 
 
 class AuthServer:

@@ -21,10 +21,11 @@ import httpx
 
 from . import client, stats
 from .agent import Agent, Landing, Reach
-from .authserver import AuthServer, Redis, ReservedPort
+from .authserver import AuthServer, ReservedPort
 from .backend import Backend, Seen, seen
 from .client import Reply
 from .envoy import Envoy, Listener
+from .redis_server import Redis
 from .tokens import unb64
 from .upstream import AUDIENCE, JWKS, Upstream
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import re
-import socket
+import signal
 import subprocess
 import time
 from pathlib import Path
@@ -14,6 +14,7 @@ import httpx
 
 from .envoy import ROOT
 from .gateway import eventually
+from .redis_server import Redis
 from .tokens import ISSUER
 
 
@@ -27,14 +28,12 @@ class RealSidecar:
         assert program.is_file(), f"no {program}: build it, or set MCP_AUTH_BIN"
         self._program = program
         self._log = folder / "mcp-auth.log"
-        self._redis: subprocess.Popen[bytes] | None = None
+        self.redis: Redis | None = None
         environment = {"MCP_AUTH_TOKEN": self.TOKEN, "PATH": os.environ["PATH"]}
         if store == "redis":
-            port = _free_port()
-            arguments = ["redis-server", "--port", str(port), "--save", "", "--bind", "127.0.0.1"]
-            with (folder / "redis.log").open("wb") as log:
-                self._redis = subprocess.Popen(arguments, cwd=folder, stdout=log, stderr=log)
-            environment["REDIS_URL"] = f"redis://127.0.0.1:{port}"
+            self.redis = Redis(folder)
+            self.redis.open()
+            environment["REDIS_URL"] = self.redis.url
         else:
             environment["MCP_AUTH_DATA"] = str(folder / "data")
         self._environment = environment
@@ -67,20 +66,28 @@ class RealSidecar:
         self._process.kill()
         self._process.wait()
 
+    def stall(self) -> None:
+        """Takes what is sent and answers nothing, as a network that has stopped."""
+        self._process.send_signal(signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Goes on after a stall."""
+        self._process.send_signal(signal.SIGCONT)
+
     def close(self) -> None:
         """Ends it and its Redis."""
         self.kill()
-        if self._redis is not None:
-            self._redis.kill()
-            self._redis.wait()
+        if self.redis is not None:
+            self.redis.kill()
 
-    def call(self, method: str, path: str, body: Any = None) -> httpx.Response:
+    def call(self, method: str, path: str, body: Any = None, timeout: float = 5) -> httpx.Response:
         """A call of the internal API."""
         return httpx.request(
             method,
             f"http://127.0.0.1:{self.port}{path}",
             json=body,
             headers={"authorization": f"Bearer {self.TOKEN}"},
+            timeout=timeout,
             trust_env=False,
         )
 
@@ -90,8 +97,3 @@ class RealSidecar:
         session = {"user_id": user_id, "issuer": ISSUER, "expires_at": expires_at} | changes
         answer = self.call("PUT", f"/v1/sessions/{session_id}", session)
         assert answer.status_code in (200, 201), answer.text
-
-
-def _free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

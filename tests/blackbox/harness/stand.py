@@ -18,8 +18,6 @@ CLUSTER = "mcp-auth"
 WORKERS = 2
 MAIN = 1  # Envoy's main thread has a VM too, and reads the feed
 BOTH = 20  # requests on as many connections: they reach both workers, but for 1 case in 500,000
-# A revocation at `revocations: 1s`: the interval, one call, and half a second for a busy machine.
-BITES_WITHIN = 1 + 0.25 + 0.5
 USER_ID = "user-example-com-11b07dcc"  # of the default token
 
 
