@@ -308,7 +308,7 @@ fn seat(
         Seating::Accepted(_) => {}
         Seating::LookupNeeded if patience.session => return Err(Denial::SessionsUnavailable),
         Seating::LookupNeeded => {
-            sidecar.book.lookups.want(&id)?;
+            sidecar.book.lookups.want(FetchId::Session(id))?;
             gate.count(Metric::SessionMiss);
         }
     }

@@ -2,7 +2,7 @@
 //! which an adapter drives it. Time, randomness and fetched bytes come in as arguments.
 
 use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
+    collections::{BTreeMap, HashMap},
     time::Duration,
 };
 
@@ -37,7 +37,7 @@ const GRACE: Duration = Duration::from_secs(1);
 const TICK: Duration = Duration::from_secs(1);
 
 /// The host's name for a request.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
 pub struct StreamId(pub u32);
 
 /// What becomes of a request that was held, for an adapter that has more of its body.
@@ -64,14 +64,9 @@ pub struct Gate {
     pub(crate) issuers_by_name: HashMap<String, IssuerIndex>,
     pub(crate) metadata_urls: Vec<String>,
     pub(crate) mcp_sessions: McpSessions,
-    /// Requests that wait for a fetch.
-    waiting: BTreeMap<StreamId, Pending>,
-    /// Requests that wait for their body.
-    reading: BTreeMap<StreamId, Pending>,
-    /// Requests that were held and went on.
-    released: BTreeSet<StreamId>,
-    /// What is to be learned from answers.
-    claims: BTreeMap<StreamId, Claim>,
+    held: BTreeMap<StreamId, Pending>,
+    /// Requests that were held and went on, or whose answer has something to tell.
+    passed: HashMap<StreamId, Option<Claim>>,
     counted: Vec<Metric>,
 }
 
@@ -89,10 +84,8 @@ impl Gate {
             issuers_by_name: config.issuers.iter().enumerate().map(name).collect(),
             metadata_urls: config.resources.iter().map(|r| r.id.metadata_url()).collect(),
             mcp_sessions: McpSessions::new(&config, digest_key),
-            waiting: BTreeMap::new(),
-            reading: BTreeMap::new(),
-            released: BTreeSet::new(),
-            claims: BTreeMap::new(),
+            held: BTreeMap::new(),
+            passed: HashMap::new(),
             counted: Vec::new(),
             config,
             verifier,
@@ -116,10 +109,10 @@ impl Gate {
 
     /// What becomes of a request that was held.
     pub fn hold(&self, id: StreamId) -> Hold {
-        match self.reading.get(&id).or_else(|| self.waiting.get(&id)) {
+        match self.held.get(&id) {
             Some(pending) if pending.reads_body() => Hold::ReadsBody,
             Some(_) => Hold::Waits,
-            None if self.released.contains(&id) => Hold::GoesOn,
+            None if self.passed.contains_key(&id) => Hold::GoesOn,
             None => Hold::Over,
         }
     }
@@ -133,16 +126,12 @@ impl Gate {
         last: bool,
         now: UnixTime,
     ) -> Option<Outcome> {
-        if let Some(pending) = self.waiting.get_mut(&id) {
-            pending.feed(&self.config, chunk, last);
-            return None;
-        }
-        let pending = self.reading.get_mut(&id)?;
+        let pending = self.held.get_mut(&id)?;
         pending.feed(&self.config, chunk, last);
-        if pending.reads_body() {
+        if pending.reads_body() || pending.waits_for != WaitsFor::Body {
             return None;
         }
-        let step = self.reading.remove(&id)?.resume(self, now);
+        let step = self.held.remove(&id)?.resume(self, now);
         self.take(id, step)
     }
 
@@ -154,7 +143,7 @@ impl Gate {
         header: impl Fn(&str) -> Option<Vec<u8>>,
         now: UnixTime,
     ) -> bool {
-        let Some(claim) = self.claims.remove(&id) else { return false };
+        let Some(claim) = self.passed.get_mut(&id).and_then(Option::take) else { return false };
         let given = header("mcp-session-id");
         if claim.id.is_none() && given.is_none() {
             return false;
@@ -170,10 +159,8 @@ impl Gate {
 
     /// Forgets a request that is gone.
     pub fn forget(&mut self, id: StreamId) {
-        self.waiting.remove(&id);
-        self.reading.remove(&id);
-        self.released.remove(&id);
-        self.claims.remove(&id);
+        self.held.remove(&id);
+        self.passed.remove(&id);
     }
 
     /// Whether [`Self::due`] would name a fetch.
@@ -288,26 +275,28 @@ impl Gate {
         self.counted.push(metric);
     }
 
-    /// Keeps a request that waits. Its outcome, if it is decided or others wait already.
+    /// Keeps a request that waits. Its outcome, if it is decided or too many others wait already.
     fn take(&mut self, id: StreamId, step: Step) -> Option<Outcome> {
         let mut outcome = match step {
             Step::Done(outcome) => outcome,
-            Step::Wait(pending) => {
-                let (kept, most) = match pending.waits_for {
-                    WaitsFor::Fetch(_) => (&mut self.waiting, MOST_WAITING),
-                    WaitsFor::Body => (&mut self.reading, MOST_READING),
-                };
-                if kept.len() < most {
-                    kept.insert(id, pending);
-                    return None;
-                }
-                pending.refuse(self)
+            Step::Wait(pending) if self.has_room_for(&pending) => {
+                self.held.insert(id, pending);
+                return None;
             }
+            Step::Wait(pending) => pending.refuse(self),
         };
         if let Some(claim) = outcome.claim.take() {
-            self.claims.insert(id, claim);
+            self.passed.insert(id, Some(claim));
         }
         Some(outcome)
+    }
+
+    fn has_room_for(&self, pending: &Pending) -> bool {
+        let waits_for_body = |pending: &Pending| pending.waits_for == WaitsFor::Body;
+        let is_body = waits_for_body(pending);
+        let most = if is_body { MOST_READING } else { MOST_WAITING };
+        self.held.len() < most
+            || self.held.values().filter(|other| waits_for_body(other) == is_body).count() < most
     }
 
     fn resume(
@@ -315,16 +304,15 @@ impl Gate {
         ready: impl Fn(&Pending) -> bool,
         now: UnixTime,
     ) -> Vec<(StreamId, Outcome)> {
-        let all = self.waiting.iter().chain(&self.reading);
-        let ready: Vec<StreamId> = all.filter(|(_, p)| ready(p)).map(|(id, _)| *id).collect();
+        let ready: Vec<StreamId> =
+            self.held.iter().filter(|(_, p)| ready(p)).map(|(id, _)| *id).collect();
         let mut decided = Vec::new();
         for id in ready {
-            let pending = self.waiting.remove(&id).or_else(|| self.reading.remove(&id));
-            let Some(pending) = pending else { continue };
+            let Some(pending) = self.held.remove(&id) else { continue };
             let step = pending.resume(self, now);
             let Some(outcome) = self.take(id, step) else { continue };
             if let Decision::Forward(_) = outcome.decision {
-                self.released.insert(id);
+                self.passed.entry(id).or_default();
             }
             decided.push((id, outcome));
         }

@@ -3,7 +3,7 @@
 
 use std::{collections::BTreeMap, time::Duration};
 
-use crate::{denial::Denial, time::UnixTime};
+use crate::{denial::Denial, fetch::FetchId, time::UnixTime};
 
 /// Lookups under way at a time, at most.
 const MOST_LOOKUPS: usize = 1000;
@@ -11,13 +11,13 @@ const MOST_LOOKUPS: usize = 1000;
 const GRACE: Duration = Duration::from_secs(1);
 
 /// Lookups of one kind of thing.
-pub(crate) struct Lookups<K> {
+pub(crate) struct Lookups {
     timeout: Duration,
     /// Those that are wanted, or under way until a time.
-    open: BTreeMap<K, Option<UnixTime>>,
+    open: BTreeMap<FetchId, Option<UnixTime>>,
 }
 
-impl<K: Ord + Clone> Lookups<K> {
+impl Lookups {
     pub(crate) fn new(timeout: Duration) -> Self {
         Self { timeout, open: BTreeMap::new() }
     }
@@ -26,14 +26,14 @@ impl<K: Ord + Clone> Lookups<K> {
     ///
     /// # Errors
     /// [`Denial::SessionsUnavailable`] if too many others are under way.
-    pub(crate) fn want(&mut self, key: &K) -> Result<(), Denial> {
-        if self.open.contains_key(key) {
+    pub(crate) fn want(&mut self, id: FetchId) -> Result<(), Denial> {
+        if self.open.contains_key(&id) {
             return Ok(());
         }
         if self.open.len() >= MOST_LOOKUPS {
             return Err(Denial::SessionsUnavailable);
         }
-        self.open.insert(key.clone(), None);
+        self.open.insert(id, None);
         Ok(())
     }
 
@@ -43,19 +43,19 @@ impl<K: Ord + Clone> Lookups<K> {
     }
 
     /// Those to make now, which then count as under way.
-    pub(crate) fn begin(&mut self, now: UnixTime) -> Vec<K> {
+    pub(crate) fn begin(&mut self, now: UnixTime) -> Vec<FetchId> {
         self.open.retain(|_, until| until.is_none_or(|until| now < until));
         let until = now + self.timeout + GRACE;
         let mut begun = Vec::new();
-        for (key, state) in self.open.iter_mut().filter(|(_, state)| state.is_none()) {
+        for (id, state) in self.open.iter_mut().filter(|(_, state)| state.is_none()) {
             *state = Some(until);
-            begun.push(key.clone());
+            begun.push(id.clone());
         }
         begun
     }
 
     /// Notes that one came back, whatever came of it.
-    pub(crate) fn end(&mut self, key: &K) {
-        self.open.remove(key);
+    pub(crate) fn end(&mut self, id: &FetchId) {
+        self.open.remove(id);
     }
 }

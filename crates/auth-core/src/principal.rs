@@ -245,7 +245,8 @@ fn scopes(claims: &VerifiedClaims, issuer: &Issuer) -> Result<Vec<String>, Denia
 
 /// What these scopes bring with them.
 fn implied(scopes: &[String], hierarchy: &ScopeHierarchy) -> Vec<String> {
-    scopes.iter().filter_map(|scope| hierarchy.get(scope)).flatten().cloned().collect()
+    let granted = hierarchy.iter().filter(|(scope, _)| scopes.contains(scope));
+    granted.flat_map(|(_, implied)| implied).cloned().collect()
 }
 
 /// A claim as a header's text: strings, numbers and booleans, arrays of strings.

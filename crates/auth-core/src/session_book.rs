@@ -7,6 +7,7 @@ use crate::{
     bounded::{BoundedMap, DigestKey},
     config::{Issuer, Sessions},
     denial::Denial,
+    fetch::FetchId,
     key_ring::FetchOutcome,
     lookups::Lookups,
     permit::{SessionAccepted, TokenAccepted},
@@ -31,7 +32,7 @@ pub(crate) struct SessionBook {
     cache: Duration,
     pub(crate) timeout: Duration,
     answers: BoundedMap<Answer>,
-    pub(crate) lookups: Lookups<SessionId>,
+    pub(crate) lookups: Lookups,
     sightings: BoundedMap<UnixTime>,
     reports: Vec<(SessionId, SessionReport)>,
 }
@@ -124,7 +125,7 @@ impl SessionBook {
         outcome: FetchOutcome,
         now: UnixTime,
     ) -> Result<(), String> {
-        self.lookups.end(id);
+        self.lookups.end(&FetchId::Session(id.clone()));
         let verdict = verdict(id, outcome)?;
         let trusted_for = match verdict {
             Verdict::Live { .. } | Verdict::Revoked => self.cache,

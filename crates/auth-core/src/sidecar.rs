@@ -48,13 +48,16 @@ impl Sidecar {
         if let Some((path, timeout)) = self.feed.begin_read(now) {
             due.push(Fetch { timeout, ..self.call(FetchId::Revocations, "GET", path, None) });
         }
-        for id in self.book.lookups.begin(now) {
-            let path = format!("/v1/sessions/{id}");
-            due.push(self.call(FetchId::Session(id), "GET", path, None));
-        }
-        for key in mcp_sessions.lookups.begin(now) {
-            let path = format!("/v1/mcp-sessions/{key}");
-            due.push(self.call(FetchId::McpSession(key), "GET", path, None));
+        for id in [self.book.lookups.begin(now), mcp_sessions.lookups.begin(now)].concat() {
+            let path = match &id {
+                FetchId::Session(id) => format!("/v1/sessions/{id}"),
+                FetchId::McpSession(key) => format!("/v1/mcp-sessions/{key}"),
+                FetchId::Keys(_)
+                | FetchId::Report(_)
+                | FetchId::Revocations
+                | FetchId::McpSessionClaim(_) => continue,
+            };
+            due.push(self.call(id, "GET", path, None));
         }
         for (key, binding) in mcp_sessions.take_untold() {
             let path = format!("/v1/mcp-sessions/{key}");

@@ -81,8 +81,8 @@ impl Members {
         &mut self,
         name: &'static str,
         item: fn(&mut Self, String, Value) -> T,
-    ) -> BTreeMap<String, Vec<T>> {
-        let Some(value) = self.take(name) else { return BTreeMap::new() };
+    ) -> Vec<(String, Vec<T>)> {
+        let Some(value) = self.take(name) else { return Vec::new() };
         let field = self.at(name);
         let entries = self.as_map(field.clone(), value);
         let entry = |(key, value): (String, Value)| {

@@ -5,11 +5,7 @@ mod members;
 mod policy;
 mod raw;
 
-use std::{
-    collections::{BTreeMap, BTreeSet, HashMap},
-    fmt,
-    time::Duration,
-};
+use std::{collections::HashMap, fmt, time::Duration};
 
 use serde_json::Value;
 
@@ -201,13 +197,13 @@ pub(crate) struct ClaimRule {
 }
 
 /// The scopes that a scope brings with it, itself left out.
-pub(crate) type ScopeHierarchy = BTreeMap<String, Vec<String>>;
+pub(crate) type ScopeHierarchy = Vec<(String, Vec<String>)>;
 
 /// The claims that rules are about, besides those that every token is read for.
 #[derive(Debug, Default)]
 pub(crate) struct PolicyClaims {
     /// The names in [`ClaimRule`]s.
-    pub(crate) names: BTreeSet<String>,
+    pub(crate) names: Vec<String>,
     pub(crate) auth_time: bool,
     pub(crate) acr: bool,
 }
@@ -216,7 +212,11 @@ impl PolicyClaims {
     fn used_by(resources: &[Resource]) -> Self {
         let mut used = Self::default();
         for resource in resources {
-            used.names.extend(resource.claims.iter().map(|rule| rule.name.clone()));
+            for rule in &resource.claims {
+                if !used.names.contains(&rule.name) {
+                    used.names.push(rule.name.clone());
+                }
+            }
             for needs in resource.all_needs() {
                 used.auth_time |= needs.max_age.is_some();
                 used.acr |= !needs.acr_values.is_empty();

@@ -1,8 +1,6 @@
 //! The rules of `resources[]` about scopes, claims, logins and calls, from what is written to what is
 //! valid. A rule that could not be enforced is refused.
 
-use std::collections::BTreeMap;
-
 use serde_json::Value;
 
 use super::{
@@ -91,9 +89,9 @@ pub(super) fn needs(field: &str, raw: &RawNeeds) -> Result<Needs, ConfigRefused>
 
 pub(super) fn claim_rules(
     field: &str,
-    raw: &BTreeMap<String, Vec<Value>>,
+    raw: &[(String, Vec<Value>)],
 ) -> Result<Vec<ClaimRule>, ConfigRefused> {
-    let rule = |(name, values): (&String, &Vec<Value>)| {
+    let rule = |(name, values): &(String, Vec<Value>)| {
         let field = format!("{field}.{name}");
         let values = each(&field, values, |field, value| match value {
             Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(value.clone()),
@@ -109,7 +107,7 @@ pub(super) fn claim_rules(
 /// Each scope with everything that it brings, however many steps away.
 pub(super) fn scope_hierarchy(
     field: &str,
-    raw: &BTreeMap<String, Vec<String>>,
+    raw: &[(String, Vec<String>)],
 ) -> Result<ScopeHierarchy, ConfigRefused> {
     for (scope, implied) in raw {
         let field = format!("{field}.{scope}");
@@ -123,7 +121,8 @@ pub(super) fn scope_hierarchy(
         let mut found: Vec<String> = Vec::new();
         let mut left = vec![scope];
         while let Some(scope) = left.pop() {
-            for implied in raw.get(scope).into_iter().flatten() {
+            let implied = raw.iter().filter(|(implies, _)| implies == scope);
+            for implied in implied.flat_map(|(_, implied)| implied) {
                 if !found.contains(implied) {
                     found.push(implied.clone());
                     left.push(implied);
@@ -132,5 +131,5 @@ pub(super) fn scope_hierarchy(
         }
         found
     };
-    Ok(raw.keys().map(|scope| (scope.clone(), closure(scope))).collect())
+    Ok(raw.iter().map(|(scope, _)| (scope.clone(), closure(scope))).collect())
 }

@@ -12,6 +12,7 @@ use crate::{
     bounded::{BoundedMap, Digest, DigestKey},
     config::{Config, ResourceIndex},
     denial::Denial,
+    fetch::FetchId,
     key_ring::FetchOutcome,
     lookups::Lookups,
     time::UnixTime,
@@ -112,7 +113,7 @@ pub(crate) struct McpSessions {
     /// The identifiers of the resources.
     resources: Vec<String>,
     known: BoundedMap<Known>,
-    pub(crate) lookups: Lookups<McpSessionKey>,
+    pub(crate) lookups: Lookups,
     untold: Vec<(McpSessionKey, Binding)>,
 }
 
@@ -152,7 +153,7 @@ impl McpSessions {
     /// Asks the sidecar whose a session is.
     pub(crate) fn want(&mut self, claim: &Claim, id: &[u8]) -> Result<McpSessionKey, Denial> {
         let key = self.key(claim.resource, id);
-        self.lookups.want(&key)?;
+        self.lookups.want(FetchId::McpSession(key.clone()))?;
         Ok(key)
     }
 
@@ -189,7 +190,7 @@ impl McpSessions {
         outcome: FetchOutcome,
         now: UnixTime,
     ) -> Result<(), String> {
-        self.lookups.end(key);
+        self.lookups.end(&FetchId::McpSession(key.clone()));
         let known = match outcome {
             FetchOutcome::Answered { status: 200, body } => {
                 let binding: Binding = serde_json::from_slice(&body)
