@@ -5,13 +5,19 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
+from typing import Any
 
 import pytest
+from harness.agent import Agent
+from harness.authserver import AuthServer
 from harness.browser import Browser
 from harness.gateway import Gateway
+from harness.oauth import App, Site, Stack
+from harness.redis_server import Redis
 from harness.upstream import Upstream
 
 Start = Callable[..., Gateway]
+Serve = Callable[..., AuthServer]
 
 
 @pytest.fixture(scope="module")
@@ -38,6 +44,55 @@ def upstream(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Upstream]:
     """The identity provider upstream, one for each of pytest's workers."""
     with Upstream(tmp_path_factory.mktemp("upstream")) as provider:
         yield provider
+
+
+@pytest.fixture(scope="session")
+def stack(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Stack]:
+    """The authorization server over Redis, behind Envoy; one for each of pytest's workers."""
+    with (
+        Redis(tmp_path_factory.mktemp("redis")) as redis,
+        Stack(tmp_path_factory.mktemp("stack"), upstream, redis) as stack,
+    ):
+        yield stack
+
+
+@pytest.fixture
+def site(stack: Stack) -> Site:
+    """The stack's authorization server as the world sees it."""
+    return stack.site
+
+
+@pytest.fixture
+def app(site: Site) -> App:
+    """An MCP client that nobody has used yet."""
+    return site.app()
+
+
+@pytest.fixture
+def agent(site: Site) -> Iterator[Agent]:
+    """A browser without a screen that has been nowhere."""
+    with site.agent() as agent:
+        yield agent
+
+
+@pytest.fixture(scope="module")
+def serve(tmp_path_factory: pytest.TempPathFactory, upstream: Upstream) -> Iterator[Serve]:
+    """Starts authorization servers without an Envoy that live as long as the file's tests."""
+    with ExitStack() as stack:
+
+        def served(url: str = "https://auth.example.com", **options: Any) -> AuthServer:
+            folder = tmp_path_factory.mktemp("mcp-auth")
+            server = AuthServer(folder, options.pop("upstream", upstream), url, **options)
+            return stack.enter_context(server)
+
+        yield served
+
+
+@pytest.fixture(scope="module")
+def redis(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Redis]:
+    """A Redis for this file."""
+    with Redis(tmp_path_factory.mktemp("redis")) as redis:
+        yield redis
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:

@@ -52,6 +52,7 @@ const provider = new Provider(given.issuer, {
       }),
     },
   },
+  expiresWithSession: () => false, // a login outlives the browser's
   extraTokenClaims: (ctx, token) => token.accountId && { ...claimsOf(token.accountId), sub: undefined },
   findAccount: (ctx, id) => ({ accountId: id, claims: () => claimsOf(id) }),
   interactions: { url: (ctx, interaction) => `/interaction/${interaction.uid}` },

@@ -105,7 +105,10 @@ class Reach(httpx.BaseTransport):
         self.places = {origin: list(ports) for origin, ports in places.items()}
         self.headers = dict(headers or {})
         self._turn = count()
-        self._inner = httpx.HTTPTransport()
+        # No connection outlives its request: nobody need close anything, and replicas take turns.
+        # There is no TLS; `verify` would only read the system's CAs each time, which takes long.
+        limits = httpx.Limits(max_keepalive_connections=0)
+        self._inner = httpx.HTTPTransport(verify=False, limits=limits)
 
     def knows(self, url: httpx.URL) -> bool:
         """Whether this URL leads anywhere."""
@@ -137,7 +140,8 @@ class Agent:
 
     def __init__(self, reach: Callable[[], Reach], user: str = "user@example.com") -> None:
         self.user = user
-        self.visited: list[str] = []
+        self.trail: list[tuple[str, httpx.Response]] = []  # where it was, what it got there
+        self.hold = ""  # an address that begins so is a landing
         self._reach = reach()
         self.http = httpx.Client(
             transport=self._reach, timeout=30, trust_env=False, follow_redirects=False
@@ -148,6 +152,11 @@ class Agent:
 
     def __exit__(self, *_: object) -> None:
         self.http.close()
+
+    @property
+    def visited(self) -> list[str]:
+        """Where it was, in order."""
+        return [url for url, _ in self.trail]
 
     @property
     def cookies(self) -> dict[str, str]:
@@ -196,14 +205,24 @@ class Agent:
 
     def step(self, request: httpx.Request) -> httpx.Response:
         """Sends a request and takes its answer's cookies, but goes nowhere."""
-        self.visited.append(str(request.url))
-        return self.http.send(request)
+        response = self.http.send(request)
+        self.trail.append((str(request.url), response))
+        return response
+
+    def wander(self, url: str) -> Page | Landing:
+        """Says yes to everything, to whatever end: off the map, or a page that goes no further."""
+        at = self.open(url)
+        for _ in range(MOST_STEPS):
+            if isinstance(at, Landing) or at.response.status_code != 200 or not at.forms:
+                return at
+            at = self.say_yes(at)
+        raise Lost(f"no end after {self.visited}")
 
     def log_in(self, url: str) -> Landing:
         """Goes there and says yes to everything, until it is sent off the map."""
         return self.go_on(self.open(url))
 
-    def go_on(self, at: Page | Landing, until: Callable[[Page], bool] | None = None) -> Landing:
+    def go_on(self, at: Page | Landing) -> Landing:
         """Says yes to everything from here on."""
         for _ in range(MOST_STEPS):
             if isinstance(at, Landing):
@@ -239,6 +258,8 @@ class Agent:
             target = request.url.join(location)
             # httpx would make ports and dots of its own; a landing is kept as it was written.
             if not self._reach.knows(target):
+                return Landing(location)
+            if self.hold and location.startswith(self.hold):
                 return Landing(location)
             if response.status_code in (307, 308):
                 request = self.http.build_request(request.method, target, content=request.content)

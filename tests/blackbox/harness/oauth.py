@@ -10,6 +10,7 @@ import base64
 import hashlib
 import json
 import secrets
+import time
 from collections.abc import Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import dataclass
@@ -25,6 +26,7 @@ from .authserver import AuthServer, ReservedPort
 from .backend import Backend, Seen, seen
 from .client import Reply
 from .envoy import Envoy, Listener
+from .gateway import eventually
 from .redis_server import Redis
 from .tokens import unb64
 from .upstream import AUDIENCE, JWKS, Upstream
@@ -42,6 +44,7 @@ PUBLIC = [
     "/revoke",
     "/introspect",
 ]
+SOON = 1.25  # seconds after which the filter has heard of a revocation
 VERIFIER = "v" * 43  # the shortest that RFC 7636 allows
 
 
@@ -49,7 +52,8 @@ class Site:
     """Where the authorization server is reached: its base URL, and the ports behind the names."""
 
     def __init__(self, url: str, places: Mapping[str, Sequence[int]], resource: str) -> None:
-        self.url = url
+        self.url = url  # the issuer
+        self.base = url.rstrip("/")
         self.resource = resource
         self.places = dict(places)
         self.http = httpx.Client(transport=self.reach(), timeout=30, trust_env=False)
@@ -64,11 +68,11 @@ class Site:
 
     def get(self, path: str, **how: Any) -> httpx.Response:
         """A request under the base URL."""
-        return self.http.get(f"{self.url}{path}", **how)
+        return self.http.get(f"{self.base}{path}", **how)
 
     def post(self, path: str, form: Mapping[str, Any] | None = None, **how: Any) -> httpx.Response:
         """A form for an address under the base URL."""
-        return self.http.post(f"{self.url}{path}", data=form, **how)
+        return self.http.post(f"{self.base}{path}", data=form, **how)
 
     def metadata(self) -> dict[str, Any]:
         """The RFC 8414 document, from the path-inserted place."""
@@ -82,7 +86,7 @@ class Site:
         """Dynamic registration (RFC 7591), `redirect_uris` and a name unless given."""
         told = {"redirect_uris": [CALLBACK], "client_name": "A test client"} | metadata
         told = {name: value for name, value in told.items() if value is not None}
-        return self.http.post(f"{self.url}/register", json=told)
+        return self.http.post(f"{self.base}/register", json=told)
 
     def app(self, **metadata: Any) -> App:
         """A client that has just been registered."""
@@ -144,7 +148,7 @@ class App:
 
     def authorize_url(self, **changes: str | None) -> str:
         """A good authorization request but for the changes (None: left out)."""
-        return f"{self.site.url}/authorize?{urlencode(self.request(**changes))}"
+        return f"{self.site.base}/authorize?{urlencode(self.request(**changes))}"
 
     def request(self, **changes: str | None) -> dict[str, str]:
         """The parameters of an authorization request."""
@@ -178,7 +182,11 @@ class App:
         } | changes
         return self.site.post("/token", {n: v for n, v in form.items() if v is not None})
 
-    def refresh(self, refresh_token: str, **changes: str | None) -> httpx.Response:
+    def redeem_code(self, landing: Landing, **changes: str | None) -> httpx.Response:
+        """Exchanges the code with which a browser landed."""
+        return self.redeem(Grant(landing.params["code"], landing), **changes)
+
+    def refresh(self, refresh_token: str, /, **changes: str | None) -> httpx.Response:
         """Exchanges a refresh token."""
         form = {
             "grant_type": "refresh_token",
@@ -191,7 +199,7 @@ class App:
         """The same; it must work."""
         return self.accepted(self.refresh(refresh_token, **changes))
 
-    def revoke(self, token: str, **changes: str | None) -> httpx.Response:
+    def revoke(self, token: str, /, **changes: str | None) -> httpx.Response:
         """Revocation (RFC 7009)."""
         form = {"token": token, "client_id": self.client_id} | changes
         return self.site.post("/revoke", {n: v for n, v in form.items() if v is not None})
@@ -262,6 +270,10 @@ class Stack:
     def __exit__(self, *_: object) -> None:
         self._open.close()
 
+    def token_calls(self) -> int:
+        """How often the token endpoint was asked, as Envoy has logged."""
+        return sum(line["path"] == "/token" for line in self.envoy.access_log())
+
     def call(self, token: str | None = None, path: str = "/mcp", **how: Any) -> Reply:
         """A request to an MCP server behind the gateway."""
         fields = [] if token is None else [("authorization", f"Bearer {token}")]
@@ -270,6 +282,14 @@ class Stack:
     def passed(self, token: str, path: str = "/mcp") -> Seen:
         """A request that must reach the echo server, and what that saw."""
         return seen(self.call(token, path))
+
+    def assert_revoked(self, tokens: Tokens, since: float) -> None:
+        """Both workers refuse the access token within SOON after `since` (by the monotonic clock),
+        and go on doing so.
+        """
+        left = max(since + SOON - time.monotonic(), 0.01)
+        eventually(lambda: {self.call(tokens.access).status for _ in range(10)} == {401}, left)
+        assert self.denied(tokens.access) == "session_revoked"
 
     def denied(self, token: str, path: str = "/mcp") -> str:
         """The reason for which a request is refused, as the filter counts it."""
@@ -313,7 +333,7 @@ class Stack:
         }
 
 
-def direct(*servers: AuthServer, resource: str | None = None) -> Site:
+def direct(*servers: AuthServer) -> Site:
     """The public face of one server or several replicas, taken in turn, without an Envoy."""
     first = servers[0]
     origin = str(httpx.URL(first.url).copy_with(path="/")).rstrip("/")
@@ -321,7 +341,7 @@ def direct(*servers: AuthServer, resource: str | None = None) -> Site:
         origin: [server.port for server in servers],
         first.upstream.issuer: [first.upstream.proxy.port],
     }
-    return Site(first.url, places, resource or first.resource)
+    return Site(first.url, places, first.resource)
 
 
 def challenge(verifier: str) -> str:

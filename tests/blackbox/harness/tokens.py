@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import base64
 import functools
+import hmac
 import json
 import time
 from typing import Any
@@ -37,6 +38,17 @@ class Key:
     def sign(self, algorithm: str, text: bytes) -> bytes:
         """The JWS signature."""
         return JWSRegistry.algorithms[algorithm].sign(text, self.inner)
+
+
+class HmacKey(Key):
+    """Any bytes as a shared secret, a public key among them, which libraries rightly refuse."""
+
+    def __init__(self, secret: bytes) -> None:
+        super().__init__(None, secret)
+
+    def sign(self, algorithm: str, text: bytes) -> bytes:
+        """HMAC with SHA-256, whatever it is called."""
+        return hmac.digest(self.inner, text, "sha256")
 
 
 def key(algorithm: str = "RS256", name: str = "1", bits: int = 2048) -> Key:
