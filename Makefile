@@ -54,7 +54,9 @@ test-wasm: setup-wasm-tests ## Test the core as WebAssembly, in Node
 		cargo test -p auth-core --target wasm32-unknown-unknown --test wasm
 
 test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real Envoy (PYTEST_ARGS="-k name")
-	ENVOY="$$(scripts/setup-envoy.sh)" .venv/bin/pytest -c tests/pytest.ini tests/blackbox $(PYTEST_ARGS)
+	cargo build -p rmcp-oauth-client
+	ENVOY="$$(scripts/setup-envoy.sh)" RMCP_CLIENT_BIN=$(TARGET_DIR)/debug/rmcp-oauth-client \
+		.venv/bin/pytest -c tests/pytest.ini tests/blackbox $(PYTEST_ARGS)
 
 lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 	cargo fmt --all --check
