@@ -112,6 +112,16 @@ def test_fastmcps_client_logs_in(stack, environment):
     assert first == second
 
 
+def test_fastmcps_client_logs_in_with_a_published_document(stack, documents, environment):
+    # The port of its callback is any; the document names loopback without one.
+    document = documents.client(
+        redirect_uris=["http://localhost/callback", "http://127.0.0.1/callback"]
+    )
+    first, _ = python(environment, "fastmcp_client.py", stack.resource, document)
+    assert_told(first)
+    assert stack.server.sessions(client_id=document)
+
+
 def test_the_python_sdk_logs_in_and_refreshes(stack, environment):
     before = stack.token_calls()
     first, second = python(environment, "python_sdk_client.py", stack.resource, "6")

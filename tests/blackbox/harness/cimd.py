@@ -5,11 +5,11 @@ from __future__ import annotations
 import datetime
 import ipaddress
 import json
+import socket
 import ssl
 import threading
 import time
 import uuid
-from collections.abc import Iterable
 from dataclasses import dataclass
 from http.server import BaseHTTPRequestHandler
 from pathlib import Path
@@ -32,7 +32,7 @@ ASSERTION_TYPE = "urn:ietf:params:oauth:client-assertion-type:jwt-bearer"
 class Document:
     """What is at an address: a whole answer, or its parts one after the other."""
 
-    body: bytes | Iterable[bytes]
+    body: bytes | list[bytes]
     status: int = 200
     fields: tuple[tuple[str, str], ...] = (("content-type", "application/json"),)
     pause: float = 0.0  # seconds before each part
@@ -82,10 +82,16 @@ class DocumentServer(Server):
         self.documents[path] = Document(json.dumps(metadata).encode())
         return self.url(path)
 
-    def _accept(self, request: BaseHTTPRequestHandler) -> None:
+    def _accept(self, plain: socket.socket) -> ssl.SSLSocket:
         with self._lock:
             self._connections += 1
-        request.request = self._tls.wrap_socket(request.request, server_side=True)
+        connection = self._tls.wrap_socket(plain, server_side=True, do_handshake_on_connect=False)
+        try:
+            connection.do_handshake()
+        except OSError:
+            connection.close()
+            raise
+        return connection
 
     def _answer(self, path: str) -> Document:
         with self._lock:
@@ -169,17 +175,25 @@ def _certificate(
 
 def _handler(server: DocumentServer) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
+        protocol_version = "HTTP/1.1"
+
         def setup(self) -> None:
-            server._accept(self)
+            self.request = server._accept(self.request)
             super().setup()
+
+        def finish(self) -> None:
+            with self.request:
+                super().finish()
 
         def do_GET(self) -> None:
             document = server._answer(self.path)
             self.send_response_only(document.status)
             for name, value in document.fields:
                 self.send_header(name, value)
-            self.end_headers()
             parts = [document.body] if isinstance(document.body, bytes) else document.body
+            self.send_header("content-length", str(sum(map(len, parts))))
+            self.send_header("connection", "close")
+            self.end_headers()
             for part in parts:
                 time.sleep(document.pause)
                 self.wfile.write(part)
