@@ -75,7 +75,7 @@ impl Inquiry {
         }
         let limit = body_limit.filter(|_| body_follows).ok_or(Denial::MalformedRequest)?;
         check_coding(head)?;
-        if content_length(head).is_some_and(|length| length > limit) {
+        if content_length(head).is_some_and(|length| length > limit as u64) {
             return Err(Denial::BodyTooLarge);
         }
         Ok(Self::Reading(Box::new(Reading {
@@ -200,6 +200,6 @@ fn check_coding(head: &RequestHead) -> Result<(), Denial> {
     if is_json && is_utf8 && is_identity { Ok(()) } else { Err(malformed) }
 }
 
-fn content_length(head: &RequestHead) -> Option<usize> {
+fn content_length(head: &RequestHead) -> Option<u64> {
     head.text("content-length")?.parse().ok()
 }
