@@ -24,6 +24,7 @@ pub mod rate;
 pub mod refresh_token;
 pub mod reply;
 pub mod request;
+pub mod resource;
 mod routes;
 pub mod scope;
 pub mod signing;

@@ -2,13 +2,13 @@
 //! user.
 
 use serde::{Deserialize, Serialize};
-use url::Url;
 
 use super::{
     client::Client,
     error::OAuthError,
     params::Params,
     reply::{Refused, ReplyTo},
+    resource, scope,
 };
 use crate::config::oauth::OAuthConfig;
 
@@ -16,8 +16,6 @@ use crate::config::oauth::OAuthConfig;
 const LONGEST_STATE: usize = 4096;
 /// The length of a SHA-256 in base64url.
 const CHALLENGE_LENGTH: usize = 43;
-/// What clients ask for because other servers want it, and what means nothing here.
-const DROPPED_SCOPES: [&str; 4] = ["openid", "profile", "email", "offline_access"];
 
 /// What a client asks for.
 #[derive(Clone, Debug, Serialize, Deserialize)]
@@ -100,43 +98,25 @@ fn code_challenge(params: &Params) -> Result<String, OAuthError> {
     Ok(challenge.to_owned())
 }
 
+/// Those asked for, or the first that is offered.
 fn scopes(params: &Params, offered: &[String]) -> Result<Vec<String>, OAuthError> {
-    let mut scopes: Vec<String> = Vec::new();
-    for asked in params.one("scope")?.unwrap_or("").split(' ').filter(|scope| !scope.is_empty()) {
-        match offered.iter().find(|offered| *offered == asked) {
-            Some(scope) if scopes.contains(scope) => {}
-            Some(scope) => scopes.push(scope.clone()),
-            None if DROPPED_SCOPES.contains(&asked) => {}
-            None => {
-                let offered = offered.join(" ");
-                return Err(OAuthError::InvalidScope(format!("the scopes offered are {offered}")));
-            }
-        }
-    }
+    let mut scopes = scope::asked(params.one("scope")?, offered)?;
     if scopes.is_empty() {
         scopes.extend(offered.first().cloned());
     }
     Ok(scopes)
 }
 
-/// Compared as URLs, because clients write `https://host/` for `https://host`. What tokens then are
-/// for is ours byte for byte.
 fn resource(params: &Params, config: &OAuthConfig) -> Result<String, OAuthError> {
-    let mut asked = params.all("resource").map(|text| {
-        let url = Url::parse(text).ok()?;
-        config.resources.iter().find(|ours| *ours.url() == url)
-    });
-    let first = asked.next().ok_or(OAuthError::InvalidTarget("resource is missing"))?;
-    let first = first.ok_or(OAuthError::InvalidTarget("resource is none of this server's"))?;
-    if !asked.all(|another| another == Some(first)) {
-        return Err(OAuthError::InvalidTarget("resource names more than one"));
-    }
-    Ok(first.as_str().to_owned())
+    let named = resource::named(params, &config.resources)?;
+    named.ok_or(OAuthError::InvalidTarget("resource is missing"))
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop, proptest};
+
+    use url::Url;
 
     use super::*;
     use crate::{config::testing, oauth::testing::client};

@@ -16,7 +16,7 @@ use crate::oauth::{
     opaque::Opaque,
     params::Params,
     refresh_token::RefreshToken,
-    scope,
+    resource, scope,
 };
 
 pub(super) async fn answer(
@@ -38,7 +38,7 @@ async fn exchange(server: AuthorizationServer, params: Params) -> Result<Issued,
     let client = server.clients.authenticate(&params).await?;
     match params.required("grant_type")? {
         "authorization_code" => {
-            let redemption = redemption(&params, client)?;
+            let redemption = redemption(&server, &params, client)?;
             server.logins.begin(redemption).await
         }
         "refresh_token" => {
@@ -49,13 +49,17 @@ async fn exchange(server: AuthorizationServer, params: Params) -> Result<Issued,
     }
 }
 
-fn redemption(params: &Params, client: Client) -> Result<Redemption, OAuthError> {
+fn redemption(
+    server: &AuthorizationServer,
+    params: &Params,
+    client: Client,
+) -> Result<Redemption, OAuthError> {
     Ok(Redemption {
         client_id: client.client_id,
         code: Opaque::offered(params.required("code")?),
         redirect_uri: params.one("redirect_uri")?.map(str::to_owned),
         verifier: Opaque::offered(params.required("code_verifier")?),
-        resource: resource(params)?,
+        resource: resource::named(params, &server.config.resources)?,
     })
 }
 
@@ -69,17 +73,8 @@ fn renewal(
         client_id: client.client_id,
         token: RefreshToken::parse(params.required("refresh_token")?).ok_or(unknown)?,
         scopes: scope::asked(params.one("scope")?, &server.config.scopes)?,
-        resource: resource(params)?,
+        resource: resource::named(params, &server.config.resources)?,
     })
-}
-
-/// RFC 8707 §2 allows several; a token of ours is for one.
-fn resource(params: &Params) -> Result<Option<String>, OAuthError> {
-    let mut resources = params.all("resource");
-    match (resources.next(), resources.next()) {
-        (_, Some(_)) => Err(OAuthError::InvalidTarget("a token is for one resource")),
-        (one, None) => Ok(one.map(str::to_owned)),
-    }
 }
 
 fn response(server: &AuthorizationServer, issued: &Issued) -> serde_json::Value {

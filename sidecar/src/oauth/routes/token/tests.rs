@@ -72,7 +72,7 @@ fn claims(visit: &Visit, answer: &Value) -> AccessToken {
 
 /// Whether the filter would find the session of the token alive.
 async fn is_alive(visit: &Visit, answer: &Value) -> bool {
-    visit.server().logins.honours(&claims(visit, answer)).await.unwrap()
+    visit.server().logins.worth(text(answer, "access_token")).await.unwrap().is_some()
 }
 
 #[tokio::test]
@@ -119,6 +119,21 @@ async fn what_differs_from_the_authorization_request_is_refused() {
     assert_eq!(unknown.status, StatusCode::UNAUTHORIZED);
     assert_eq!(unknown.json()["error"], "invalid_client");
     redeem(&visit, &code).await.issued();
+}
+
+#[tokio::test]
+async fn a_resource_is_named_at_the_token_endpoint_as_at_the_authorization_endpoint() {
+    let spelling = "HTTPS://MCP.example.com:443/mcp";
+    let visit = Visit::start().await;
+    let code = visit.log_in(&changed("resource", Some(spelling))).await.reply()["code"].clone();
+    let first = redeem_with(&visit, &code, &[("resource", spelling)]).await.issued();
+    assert_eq!(claims(&visit, &first).aud, "https://mcp.example.com/mcp");
+    let named = [("resource", spelling), ("resource", "https://mcp.example.com/mcp")];
+    let second = refresh_with(&visit, text(&first, "refresh_token"), &named).await.issued();
+    let token = text(&second, "refresh_token");
+    for other in ["https://other.example/", "https://mcp.example.com/mcp/", "no URL"] {
+        refresh_with(&visit, token, &[("resource", other)]).await.assert_refused("invalid_target");
+    }
 }
 
 #[tokio::test]

@@ -1,0 +1,155 @@
+//! A refresh token is exchanged for the next one.
+
+use std::time::Duration;
+
+use auth_core::time::UnixTime;
+
+use super::{Issued, LOCK, LOGIN, Logins, login_key};
+use crate::oauth::{
+    error::OAuthError,
+    grant::UpstreamTokens,
+    login::Login,
+    refresh_token::{Offered, RefreshState, RefreshToken},
+    upstream::{RefreshFailure, Refreshed},
+    vault::Read,
+};
+
+/// Longer than the provider has time for, so that a lock ends by itself only if its holder died.
+const LOCKED_FOR: Duration = Duration::from_secs(30);
+/// How often, and how many times, whoever finds the lock taken looks again.
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
+const LOOKS: u32 = 150;
+
+/// What a client sends with a refresh token (RFC 6749 §6).
+#[derive(Clone, Debug)]
+pub struct Renewal {
+    /// Who sends it.
+    pub client_id: String,
+    /// The refresh token.
+    pub token: RefreshToken,
+    /// For the new access token only; all that were granted if empty.
+    pub scopes: Vec<String>,
+    /// Must be that of the login.
+    pub resource: Option<String>,
+}
+
+impl Logins {
+    /// Exchanges a refresh token. Who comes while another does, waits for what comes of that.
+    ///
+    /// # Errors
+    /// [`OAuthError::InvalidGrant`] if the login is over, also because the token was stolen, which
+    /// ends it; others leave it as it was.
+    pub async fn renew(&self, renewal: Renewal) -> Result<Issued, OAuthError> {
+        for _ in 0..LOOKS {
+            if let Some(issued) = self.try_renew(&renewal).await? {
+                return Ok(issued);
+            }
+            tokio::time::sleep(LOOK_AGAIN).await;
+        }
+        Err(OAuthError::Provider("another refresh of the login takes too long".to_owned()))
+    }
+
+    /// `None`: somebody else is at it.
+    async fn try_renew(&self, renewal: &Renewal) -> Result<Option<Issued>, OAuthError> {
+        const OVER: OAuthError =
+            OAuthError::InvalidGrant("the refresh token is unknown, used or expired");
+        let digest = renewal.token.lookup.digest();
+        let Some(read) = self.vault.get::<Login>(&login_key(&digest)).await? else {
+            return Err(OVER);
+        };
+        let login = &read.value;
+        if login.client_id != renewal.client_id {
+            return Err(OAuthError::InvalidGrant("the refresh token is another client's"));
+        }
+        if renewal.resource.as_ref().is_some_and(|resource| *resource != login.resource) {
+            return Err(OAuthError::InvalidTarget("the resource is not the one of the login"));
+        }
+        let scopes = narrowed(login, &renewal.scopes)?;
+        let now = self.vault.now().await?;
+        if now >= login.refresh.expires_at {
+            return Err(OVER);
+        }
+        if !self.is_alive(login).await? {
+            self.end(login, &digest, "its session was revoked").await?;
+            return Err(OAuthError::InvalidGrant("the login was ended"));
+        }
+        match login.refresh.judge(&renewal.token, now) {
+            Offered::Current => self.exchange(&read, renewal, &scopes, now).await,
+            Offered::Raced(refresh) => {
+                let access = self.access_token(login, &scopes, self.issue_at(login).await?)?;
+                Ok(Some(Issued { access, refresh }))
+            }
+            Offered::Stolen => {
+                self.end(login, &digest, "a refresh token was used twice").await?;
+                Err(OAuthError::InvalidGrant("the refresh token was used before"))
+            }
+        }
+    }
+
+    async fn exchange(
+        &self,
+        read: &Read<Login>,
+        renewal: &Renewal,
+        scopes: &[String],
+        now: UnixTime,
+    ) -> Result<Option<Issued>, OAuthError> {
+        let login = &read.value;
+        let digest = renewal.token.lookup.digest();
+        let group = login_key(&digest).group;
+        let mut next = login.clone();
+        if let Some(upstream) = &login.upstream.refresh_token {
+            let lock = self.vault.batch(&group).if_absent(LOCK).if_unchanged(LOGIN, read);
+            if !lock.put(LOCK, &(), LOCKED_FOR).commit().await? {
+                return Ok(None);
+            }
+            match self.provider.refresh(upstream).await {
+                Ok(refreshed) => take_over(&mut next, refreshed),
+                Err(RefreshFailure::Unavailable(why)) => {
+                    self.vault.batch(&group).remove(LOCK).commit().await?;
+                    return Err(OAuthError::Provider(why));
+                }
+                Err(RefreshFailure::Refused(why)) => {
+                    tracing::info!(cause = why, "the identity provider ended a login");
+                    self.end(login, &digest, "the identity provider ended it").await?;
+                    return Err(OAuthError::InvalidGrant("the identity provider ended the login"));
+                }
+            }
+        }
+        if next.identity.subject != login.identity.subject
+            || next.user_id(self.hash_digits) != login.user_id(self.hash_digits)
+        {
+            self.end(login, &digest, "the user has another name now").await?;
+            return Err(OAuthError::InvalidGrant("the user has another name now: log in again"));
+        }
+        let expires_at = next.ends_at.min(now + self.lifetimes.refresh_token);
+        let (state, successor) = RefreshState::rotate(&renewal.token, now, expires_at);
+        next.refresh = state;
+        let kept = self.vault.batch(&group).if_unchanged(LOGIN, read).remove(LOCK);
+        if !kept.put(LOGIN, &next, now.until(expires_at)).commit().await? {
+            return Ok(None);
+        }
+        self.record(&next, &digest).await?;
+        let access = self.access_token(&next, scopes, self.issue_at(&next).await?)?;
+        metrics::counter!("mcp_auth_logins_total", "outcome" => "refreshed").increment(1);
+        Ok(Some(Issued { access, refresh: successor }))
+    }
+}
+
+/// What the provider's answer changes. Its last ID token is kept for the logout.
+fn take_over(login: &mut Login, refreshed: Refreshed) {
+    let id_token = refreshed.upstream.id_token.or_else(|| login.upstream.id_token.take());
+    login.upstream = UpstreamTokens { id_token, ..refreshed.upstream };
+    if let Some(identity) = refreshed.identity {
+        login.identity = identity;
+    }
+}
+
+fn narrowed(login: &Login, asked: &[String]) -> Result<Vec<String>, OAuthError> {
+    if asked.is_empty() {
+        return Ok(login.scopes.clone());
+    }
+    match asked.iter().find(|scope| !login.scopes.contains(scope)) {
+        Some(_) => Err(OAuthError::InvalidScope("more is asked than was granted".to_owned())),
+        None => Ok(asked.to_vec()),
+    }
+}
