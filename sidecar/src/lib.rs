@@ -4,6 +4,7 @@ pub mod cli;
 pub mod clock;
 pub mod commands;
 pub mod config;
+mod cookie;
 pub mod error;
 pub mod mcp_sessions;
 pub mod oauth;

@@ -162,7 +162,8 @@ pub(super) fn is_scope(text: &str) -> bool {
     !text.is_empty() && text.bytes().all(allowed)
 }
 
-fn is_loopback(url: &Url) -> bool {
+/// `localhost`, and addresses of which no other machine has any.
+pub(crate) fn is_loopback(url: &Url) -> bool {
     match url.host() {
         Some(Host::Domain(name)) => name == "localhost",
         Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),

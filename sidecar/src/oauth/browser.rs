@@ -3,10 +3,11 @@
 //! Whoever lures somebody into a login of their own, or brings back an answer that was meant for
 //! another browser, does not have the cookie of the browser that began it (RFC 9700 §4.7).
 
-use axum::http::{HeaderMap, HeaderValue, header};
+use axum::http::{HeaderMap, HeaderValue};
 use url::Url;
 
 use super::{opaque::Opaque, transaction};
+use crate::cookie;
 
 /// With this prefix browsers take the cookie only from this very host, over TLS and for all paths,
 /// so that no neighbour under the same domain can set it.
@@ -58,14 +59,7 @@ fn name(public_url: &Url) -> &'static str {
 }
 
 fn values<'h>(headers: &'h HeaderMap, name: &'h str) -> impl Iterator<Item = &'h str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter(move |(key, value)| *key == name && is_ours(value))
-        .map(|(_, value)| value)
+    cookie::values(headers, name).filter(|value| is_ours(value))
 }
 
 fn is_ours(value: &str) -> bool {
@@ -75,6 +69,8 @@ fn is_ours(value: &str) -> bool {
 
 #[cfg(test)]
 mod tests {
+    use axum::http::header;
+
     use super::*;
 
     #[test]

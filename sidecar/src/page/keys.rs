@@ -3,14 +3,14 @@
 use auth_core::time::UnixTime;
 use axum::{
     extract::FromRequestParts,
-    http::{HeaderMap, header, request::Parts},
+    http::{HeaderMap, request::Parts},
 };
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::{clock::Clock, error::Refusal, secret::Secret};
+use crate::{clock::Clock, cookie, error::Refusal, secret::Secret};
 
 const COOKIE: &str = "mcp_auth_page";
 /// A working day.
@@ -64,7 +64,7 @@ impl Keys {
         if self.token.is_none() {
             return Some(Visitor { csrf: self.mac("form", ""), logged_in: false });
         }
-        cookies(headers).find_map(|cookie| {
+        cookie::values(headers, COOKIE).find_map(|cookie| {
             let (end, mac) = cookie.split_once('.')?;
             let is_ours = same(mac, &self.mac("login", end));
             let lasts = end.parse::<u64>().is_ok_and(|end| end > self.now().secs());
@@ -94,16 +94,6 @@ impl<S: Send + Sync> FromRequestParts<S> for Visitor {
     async fn from_request_parts(parts: &mut Parts, _: &S) -> Result<Self, Refusal> {
         parts.extensions.get::<Self>().cloned().ok_or(Refusal::Unauthenticated)
     }
-}
-
-fn cookies(headers: &HeaderMap) -> impl Iterator<Item = &str> {
-    headers
-        .get_all(header::COOKIE)
-        .iter()
-        .filter_map(|value| value.to_str().ok())
-        .flat_map(|value| value.split(';'))
-        .filter_map(|pair| pair.trim().split_once('='))
-        .filter_map(|(name, value)| (name == COOKIE).then_some(value))
 }
 
 fn same(one: &str, other: &str) -> bool {

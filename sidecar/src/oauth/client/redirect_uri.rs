@@ -1,10 +1,10 @@
 //! Where a client may be answered: which redirect URIs may be registered, and which one a request
 //! means (RFC 6749 §3.1.2, RFC 8252 §7, RFC 9700 §2.1).
 
-use std::net::IpAddr;
-
 use serde::{Deserialize, Serialize};
-use url::{Host, Url};
+use url::Url;
+
+use crate::config::values::is_loopback;
 
 /// The longest redirect URI.
 const LONGEST: usize = 2048;
@@ -180,16 +180,6 @@ fn without_port(text: &str) -> Option<(&str, &str)> {
     let (host, _) = host_and_port(&rest[..end])?;
     check(text, None).ok()?;
     Some((host, &rest[end..]))
-}
-
-/// The name, and addresses of which no other machine has any.
-fn is_loopback(url: &Url) -> bool {
-    match url.host() {
-        Some(Host::Domain(name)) => name == "localhost",
-        Some(Host::Ipv4(address)) => IpAddr::V4(address).is_loopback(),
-        Some(Host::Ipv6(address)) => IpAddr::V6(address).is_loopback(),
-        None => false,
-    }
 }
 
 /// Unreserved, reserved and percent-encoded (RFC 3986 §2).
