@@ -77,6 +77,20 @@ pub enum FetchId {
     McpSessionClaim(McpSessionKey),
 }
 
+impl FetchId {
+    /// Whose keys are fetched; everything else is between the gate and the sidecar.
+    pub(crate) fn keys_of(&self) -> Option<IssuerIndex> {
+        match self {
+            Self::Keys(issuer) => Some(*issuer),
+            Self::Session(_)
+            | Self::Report(_)
+            | Self::Revocations
+            | Self::McpSession(_)
+            | Self::McpSessionClaim(_) => None,
+        }
+    }
+}
+
 /// What came of a fetch.
 #[derive(Debug)]
 pub struct Fetched {

@@ -157,15 +157,9 @@ impl Pending {
 
     /// Gives up because too many requests wait already.
     pub(crate) fn refuse(self, gate: &mut Gate) -> Outcome {
-        let denial = match self.waits_for {
-            WaitsFor::Fetch(FetchId::Keys(_)) => Denial::JwksUnavailable,
-            WaitsFor::Fetch(
-                FetchId::Session(_)
-                | FetchId::Report(_)
-                | FetchId::Revocations
-                | FetchId::McpSession(_)
-                | FetchId::McpSessionClaim(_),
-            ) => Denial::SessionsUnavailable,
+        let denial = match &self.waits_for {
+            WaitsFor::Fetch(id) if id.keys_of().is_some() => Denial::JwksUnavailable,
+            WaitsFor::Fetch(_) => Denial::SessionsUnavailable,
             WaitsFor::Body => Denial::TooManyBodies,
         };
         outcome::deny(gate, self.request.about(), &denial.into())
@@ -282,6 +276,7 @@ fn needs<'g>(
         Inquiry::Reading(_) => Ok(None),
     }
 }
+
 /// From an accepted token to an accepted session, as the issuer's mode asks.
 fn seat(
     gate: &mut Gate,

@@ -250,14 +250,10 @@ impl Gate {
     pub(crate) fn patience_for(&self, waits_for: &WaitsFor) -> Duration {
         match waits_for {
             WaitsFor::Body => BODY_PATIENCE,
-            WaitsFor::Fetch(FetchId::Keys(issuer)) => self.rings[issuer.0].timeout(),
-            WaitsFor::Fetch(
-                FetchId::Session(_)
-                | FetchId::Report(_)
-                | FetchId::Revocations
-                | FetchId::McpSession(_)
-                | FetchId::McpSessionClaim(_),
-            ) => self.sidecar.as_ref().map_or(Duration::ZERO, |sidecar| sidecar.book.timeout),
+            WaitsFor::Fetch(id) => match id.keys_of() {
+                Some(issuer) => self.rings[issuer.0].timeout(),
+                None => self.sidecar.as_ref().map_or(Duration::ZERO, |own| own.book.timeout),
+            },
         }
     }
 
