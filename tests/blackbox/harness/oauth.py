@@ -43,6 +43,7 @@ PUBLIC = [
     "/token",
     "/revoke",
     "/introspect",
+    "/logout",
 ]
 SOON = 1.25  # seconds after which the filter has heard of a revocation
 VERIFIER = "v" * 43  # the shortest that RFC 7636 allows
