@@ -1,0 +1,71 @@
+//! The command line: one file for the arguments of each command that has its own.
+
+mod sessions;
+
+use clap::{Parser, Subcommand};
+
+pub use self::sessions::{HolderArgs, RevokeArgs, SessionsArgs, SessionsCommand};
+use crate::config::raw::{Flags, SECRETS_HELP};
+
+/// Sessions, revocations and the OAuth authorization server beside the mcp-auth filter.
+#[derive(Parser, Debug)]
+#[command(name = "mcp-auth", version, about, arg_required_else_help = true)]
+pub struct Cli {
+    /// What to do.
+    #[command(subcommand)]
+    pub command: Command,
+}
+
+/// What there is to do.
+#[derive(Subcommand, Debug)]
+pub enum Command {
+    /// Run the service
+    #[command(after_help = SERVE_HELP, after_long_help = SERVE_HELP)]
+    Serve(Box<Flags>),
+    /// Look at the configuration
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// See who is in, and throw somebody out
+    Sessions(SessionsArgs),
+}
+
+/// What can be done with the configuration.
+#[derive(Subcommand, Debug)]
+pub enum ConfigCommand {
+    /// Say what `serve` would do, without doing it
+    #[command(after_help = SERVE_HELP, after_long_help = SERVE_HELP)]
+    Check(Box<Flags>),
+}
+
+const SERVE_HELP: &str = const_format::concatcp!(
+    SECRETS_HELP,
+    "\n\nLogging:\n  MCP_AUTH_LOG_FORMAT\n          text or json  [default: text]\n  RUST_LOG\n          \
+     What is logged, like info or mcp_auth=debug  [default: info]\n\nExit codes: 1 could not run, \
+     2 a variable is missing, bad or contradictory."
+);
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn help_explains_every_variable() {
+        let mut command = Cli::command();
+        let serve = command.find_subcommand_mut("serve").unwrap();
+        let help = serve.render_long_help().to_string();
+        for name in crate::config::raw::SECRETS {
+            assert!(help.contains(name), "{name}");
+        }
+        for argument in serve.get_arguments().filter(|it| it.get_env().is_some()) {
+            let name = argument.get_env().unwrap().to_str().unwrap();
+            assert!(help.contains(name) && argument.get_help().is_some(), "{name}");
+        }
+    }
+}
