@@ -54,8 +54,12 @@ test-wasm: setup-wasm-tests ## Test the core as WebAssembly, in Node
 		cargo test -p auth-core --target wasm32-unknown-unknown --test wasm
 
 test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real Envoy (PYTEST_ARGS="-k name")
-	cargo build -p rmcp-oauth-client
-	ENVOY="$$(scripts/setup-envoy.sh)" RMCP_CLIENT_BIN=$(TARGET_DIR)/debug/rmcp-oauth-client \
+	cargo build -p rmcp-oauth-client -p signature-vectors
+	cargo build --profile wasm --target wasm32-wasip1 -p verifier-probe
+	ENVOY="$$(scripts/setup-envoy.sh)" \
+	RMCP_CLIENT_BIN=$(TARGET_DIR)/debug/rmcp-oauth-client \
+	SIGNATURE_VECTORS_BIN=$(TARGET_DIR)/debug/signature-vectors \
+	VERIFIER_PROBE_WASM=$(dir $(WASM_BUILT))verifier_probe.wasm \
 		.venv/bin/pytest -c tests/pytest.ini tests/blackbox $(PYTEST_ARGS)
 
 lint: setup-tests ## Check formatting and lints, of Rust, Python and shell

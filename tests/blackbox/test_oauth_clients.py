@@ -5,7 +5,6 @@ the real MCP server, whose tool `whoami` tells who it was told is calling.
 """
 
 import json
-import os
 import re
 import subprocess
 import sys
@@ -13,8 +12,8 @@ import threading
 from pathlib import Path
 
 import pytest
+from harness.built import built
 from harness.cimd import DocumentServer
-from harness.envoy import ROOT
 from harness.gateway import eventually
 from harness.oauth import Stack
 from harness.scripted_browser import install
@@ -40,8 +39,7 @@ def documents(tmp_path_factory):
 @pytest.fixture(scope="module")
 def mcp_server(tmp_path_factory):
     """The real MCP server; its port."""
-    program = Path(os.environ.get("MCP_SERVER_BIN") or ROOT / "dist" / "mcp-server")
-    assert program.is_file(), f"no {program}: run `make dist`, or set MCP_SERVER_BIN"
+    program = built("MCP_SERVER_BIN")
     log = tmp_path_factory.mktemp("mcp-server") / "mcp-server.log"
     with log.open("wb") as out:
         process = subprocess.Popen(
@@ -134,8 +132,7 @@ def test_the_python_sdk_logs_in_and_refreshes(stack, environment):
 
 
 def test_rmcps_client_logs_in_and_refreshes(stack, environment):
-    program = Path(os.environ.get("RMCP_CLIENT_BIN") or ROOT / "target/debug/rmcp-oauth-client")
-    assert program.is_file(), f"no {program}: run `make test-blackbox`, or set RMCP_CLIENT_BIN"
+    program = built("RMCP_CLIENT_BIN")
     before = stack.token_calls()
     first, second = map(json.loads, run(environment, program, stack.resource, 6).splitlines())
     assert_told(first)

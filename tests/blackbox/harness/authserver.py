@@ -13,19 +13,12 @@ from typing import Any
 import httpx
 from cryptography.fernet import Fernet
 
-from .envoy import ROOT
+from .built import built
 from .gateway import eventually
 from .redis_server import Redis
 from .upstream import AUDIENCE, Upstream, UpstreamClient
 
 START_TIMEOUT = 20
-
-
-def program() -> Path:
-    """The sidecar under test: MCP_AUTH_BIN, else what `make dist` leaves."""
-    path = Path(os.environ.get("MCP_AUTH_BIN") or ROOT / "dist" / "mcp-auth")
-    assert path.is_file(), f"no {path}: run `make dist`, or set MCP_AUTH_BIN"
-    return path
 
 
 class ReservedPort:
@@ -116,7 +109,10 @@ class AuthServer:
         }
         with self.log_file.open("wb") as log:
             self._process = subprocess.Popen(
-                [program(), "serve"], env=self.environment | listen, stdout=log, stderr=log
+                [built("MCP_AUTH_BIN"), "serve"],
+                env=self.environment | listen,
+                stdout=log,
+                stderr=log,
             )
         self.internal_port = self._listening("internal")
         self.port = self._listening("public")

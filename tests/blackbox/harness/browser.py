@@ -23,7 +23,7 @@ from selenium.webdriver.remote.webelement import WebElement
 from selenium.webdriver.support import expected_conditions
 from selenium.webdriver.support.wait import WebDriverWait
 
-from .envoy import ROOT
+from .built import ROOT
 
 SCREENSHOTS = ROOT / "tests" / "screenshots"
 LAYOUT = Path(__file__).with_name("layout.js")

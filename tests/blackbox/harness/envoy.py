@@ -17,17 +17,10 @@ from pathlib import Path
 from typing import Any
 
 from . import stats
+from .built import ROOT, built
 
-ROOT = Path(__file__).resolve().parents[3]
 START_TIMEOUT = 30
 STOP_TIMEOUT = 5
-
-
-def wasm() -> Path:
-    """The filter under test: MCP_AUTH_WASM, else what `make wasm` leaves."""
-    path = Path(os.environ.get("MCP_AUTH_WASM") or ROOT / "dist" / "mcp_auth_filter.wasm")
-    assert path.is_file(), f"no {path}: run `make wasm`, or set MCP_AUTH_WASM"
-    return path
 
 
 def program() -> str:
@@ -43,6 +36,7 @@ class Listener:
     """One listener. `config` is the filter's, as JSON or as text as it is; None: no filter.
 
     `routes` are prefixes with their cluster; whatever has none of them goes to `backend`.
+    `module` is a filter instead of the one under test.
     """
 
     config: dict[str, Any] | str | None
@@ -50,6 +44,7 @@ class Listener:
     hold_headers: bool = False  # allow_on_headers_stop_iteration
     port: int = 0  # 0: Envoy's choice
     routes: tuple[tuple[str, str], ...] = ()
+    module: Path | None = None
 
 
 @dataclass
@@ -227,7 +222,7 @@ def _wasm_filter(name: str, listener: Listener) -> dict[str, Any]:
         "vm_config": {
             "vm_id": "mcp_auth",
             "runtime": "envoy.wasm.runtime.v8",
-            "code": {"local": {"filename": str(wasm())}},
+            "code": {"local": {"filename": str(listener.module or built("MCP_AUTH_WASM"))}},
         },
     }
     if listener.hold_headers:

@@ -12,7 +12,7 @@ from typing import Any
 
 import httpx
 
-from .envoy import ROOT
+from .built import built
 from .gateway import eventually
 from .redis_server import Redis
 from .tokens import ISSUER
@@ -24,9 +24,7 @@ class RealSidecar:
     TOKEN = "a-token-for-tests"
 
     def __init__(self, folder: Path, store: str) -> None:
-        program = Path(os.environ.get("MCP_AUTH_BIN") or ROOT / "dist" / "mcp-auth")
-        assert program.is_file(), f"no {program}: build it, or set MCP_AUTH_BIN"
-        self._program = program
+        self._program = built("MCP_AUTH_BIN")
         self._log = folder / "mcp-auth.log"
         self.redis: Redis | None = None
         environment = {"MCP_AUTH_TOKEN": self.TOKEN, "PATH": os.environ["PATH"]}

@@ -15,8 +15,8 @@ from urllib.parse import parse_qsl, urlencode, urlsplit, urlunsplit
 
 import httpx
 
+from .built import ROOT
 from .client import Reply
-from .envoy import ROOT
 from .faultproxy import Exchange, FaultProxy, Onward, Request, changed
 from .tokens import craft, key, unb64
 
