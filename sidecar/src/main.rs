@@ -36,32 +36,38 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(flags) => match configured(*flags) {
-            Ok(config) => serve(&config).map(|()| ExitCode::SUCCESS),
+            Ok((config, given)) => serve(&config, given).map(|()| ExitCode::SUCCESS),
             Err(why) => Ok(refused(&why)),
         },
         Command::Config(ConfigCommand::Check(flags)) => match configured(*flags) {
-            Ok(config) => print(&commands::config_check::describe(&config)),
+            Ok((config, _)) => print(&commands::config_check::describe(&config)),
             Err(why) => Ok(refused(&why)),
         },
         Command::Sessions(args) => match RawConfig::collect(Flags::default(), token_only) {
-            Ok(raw) => print(&runtime()?.block_on(commands::sessions::run(&args, raw.token()))?),
+            Ok(raw) => match raw.tokens() {
+                Ok(tokens) => {
+                    let token = tokens.map(|tokens| tokens.first());
+                    print(&runtime()?.block_on(commands::sessions::run(&args, token.as_ref()))?)
+                }
+                Err(why) => Ok(refused(&why.to_string())),
+            },
             Err(why) => Ok(refused(&why.to_string())),
         },
     }
 }
 
-fn serve(config: &Config) -> anyhow::Result<()> {
+fn serve(config: &Config, given: RawConfig) -> anyhow::Result<()> {
     let format = env::var("MCP_AUTH_LOG_FORMAT").ok();
     let format = LogFormat::parse(format.as_deref()).unwrap_or(LogFormat::Text);
     telemetry::log(format, env::var("RUST_LOG").ok().as_deref());
     let metrics = telemetry::count().context("metrics")?;
     runtime()?.block_on(async {
         let stop = stop_signal().context("signals")?;
-        Ok(serve::serve(config, metrics, stop).await?)
+        Ok(serve::serve(config, given, metrics, stop).await?)
     })
 }
 
-fn configured(flags: Flags) -> Result<Config, String> {
+fn configured(flags: Flags) -> Result<(Config, RawConfig), String> {
     let told = |why: Refused| why.to_string();
     let raw = RawConfig::collect(flags, variable).map_err(told)?;
     let config = Config::build(&raw).map_err(told)?;
@@ -69,7 +75,7 @@ fn configured(flags: Flags) -> Result<Config, String> {
     if LogFormat::parse(format.as_deref()).is_none() {
         return Err("MCP_AUTH_LOG_FORMAT must be text or json".to_owned());
     }
-    Ok(config)
+    Ok((config, raw))
 }
 
 fn refused(why: &str) -> ExitCode {

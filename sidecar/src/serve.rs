@@ -8,10 +8,11 @@ use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     clock::Clock,
-    config::{Config, StoreConfig, oauth::CimdExceptions},
+    config::{Config, StoreConfig, oauth::CimdExceptions, raw::RawConfig},
     mcp_sessions::McpSessions,
     oauth::{self, AuthorizationServer, NotBuilt},
     page,
+    reload::{InUse, Reload},
     routes::{self, Internal},
     sessions::Sessions,
     store::{Store, embedded::EmbeddedStore, redis::RedisStore},
@@ -51,12 +52,14 @@ pub enum NotServed {
     Ended(#[from] std::io::Error),
 }
 
-/// Serves until `stop` resolves, then drains.
+/// Serves until `stop` resolves, then drains. Secrets of `given`, which `config` was built from, are
+/// read again when their files change.
 ///
 /// # Errors
 /// [`NotServed`] names the variable that has to change.
 pub async fn serve(
     config: &Config,
+    given: RawConfig,
     metrics: PrometheusHandle,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NotServed> {
@@ -72,8 +75,8 @@ pub async fn serve(
         mcp_sessions: McpSessions::new(Arc::clone(&store)),
         sessions: Sessions::new(Arc::clone(&store), config.revocation_ttl),
         store: Arc::clone(&store),
-        page: page::Keys::new(config.token.as_ref(), clock),
-        token: config.token.clone(),
+        page: page::Keys::new(config.tokens.as_ref(), clock),
+        tokens: config.tokens.clone(),
         provider: server.as_ref().map(|server| server.provider.clone()),
         metrics: metrics.clone(),
     };
@@ -81,6 +84,9 @@ pub async fn serve(
     background.spawn(sweep(store, metrics));
     if let Some(server) = &server {
         background.spawn(server.provider.clone().keep_known());
+    }
+    if given.watches() {
+        background.spawn(Reload::new(given, InUse::new(config, server.as_ref())).keep());
     }
     announce(config, &internal_listener, listener.as_ref())?;
 
@@ -142,7 +148,7 @@ fn announce(
             );
         }
     }
-    if config.token.is_none() {
+    if config.tokens.is_none() {
         tracing::warn!(
             "MCP_AUTH_TOKEN is unset: whoever reaches this machine's loopback may revoke"
         );

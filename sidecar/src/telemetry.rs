@@ -68,6 +68,14 @@ pub fn count() -> Result<PrometheusHandle, BuildError> {
         "mcp_auth_provider_up",
         "Whether the identity provider answered last time"
     );
+    metrics::describe_counter!(
+        "mcp_auth_secret_reloads_total",
+        "Changed secret files, by whether what they hold was taken or refused"
+    );
+    metrics::describe_counter!(
+        "mcp_auth_token_uses_total",
+        "Calls with a token of MCP_AUTH_TOKEN, by whether it is the first or an older one"
+    );
     metrics::describe_counter!("mcp_auth_swept_total", "Expired things removed from the store");
     metrics::describe_gauge!("mcp_auth_store_up", "Whether the store could be reached last time");
     Ok(handle)

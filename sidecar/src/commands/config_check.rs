@@ -6,7 +6,7 @@ use crate::config::{Config, StoreConfig, values::GivenUrl};
 
 /// The configuration in words, without secrets.
 pub fn describe(config: &Config) -> String {
-    let token = match &config.token {
+    let token = match &config.tokens {
         Some(_) => "asked for [redacted]",
         None => "not asked for: only this machine reaches the listener",
     };

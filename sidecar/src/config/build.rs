@@ -13,11 +13,11 @@ use auth_core::user_id::HashDigits;
 
 use super::{
     Config, StoreConfig,
-    oauth::{Brand, CimdExceptions, Lifetimes, OAuthConfig, Provider, TrustedHops},
+    oauth::{Brand, CimdExceptions, ClientSecret, Lifetimes, OAuthConfig, Provider, TrustedHops},
     raw::RawConfig,
     values::{GivenUrl, HttpHosts, Key256, duration, is_scope, list},
 };
-use crate::{secret::Secret, store::redis::RedisAddress};
+use crate::{live::Live, store::redis::RedisAddress, tokens::Tokens};
 
 /// Names the variable and says what is wrong with it; quotes no secret.
 #[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
@@ -73,8 +73,8 @@ impl Config {
     pub fn build(raw: &RawConfig) -> Result<Self, Refused> {
         let internal_listen = address(raw, "MCP_AUTH_INTERNAL_LISTEN", 8082)?;
         let listen = address(raw, "MCP_AUTH_LISTEN", 8081)?;
-        let token = token(raw)?;
-        if token.is_none() && !internal_listen.ip().is_loopback() {
+        let tokens = tokens(raw)?;
+        if tokens.is_none() && !internal_listen.ip().is_loopback() {
             let why = "is required, because MCP_AUTH_INTERNAL_LISTEN is not on loopback";
             return Err(Refused::new("MCP_AUTH_TOKEN", why));
         }
@@ -96,7 +96,7 @@ impl Config {
         }
         Ok(Self {
             internal_listen,
-            token,
+            tokens,
             listen,
             store,
             revocation_ttl,
@@ -138,13 +138,12 @@ fn trusting(address: RedisAddress, ca_file: &Path) -> Result<RedisAddress, Refus
     address.trusting(pem.as_bytes()).map_err(|why| refused(why.to_string()))
 }
 
-fn token(raw: &RawConfig) -> Result<Option<Secret>, Refused> {
-    let token = raw.secret("MCP_AUTH_TOKEN");
-    if token.is_some_and(|token| !token.expose().bytes().all(|byte| byte.is_ascii_graphic())) {
-        let why = "must be printable ASCII without spaces, so that a header can carry it";
-        return Err(Refused::new("MCP_AUTH_TOKEN", why));
-    }
-    Ok(token.cloned())
+pub(super) fn tokens(raw: &RawConfig) -> Result<Option<Tokens>, Refused> {
+    let Some(secret) = raw.secret("MCP_AUTH_TOKEN") else { return Ok(None) };
+    let why = "must be printable ASCII without spaces, so that a header can carry it, or several \
+               such separated by commas";
+    let tokens = Tokens::parse(secret.expose());
+    tokens.map(Some).ok_or_else(|| Refused::new("MCP_AUTH_TOKEN", why))
 }
 
 fn oauth(
@@ -221,7 +220,10 @@ fn provider(raw: &RawConfig, issuer: GivenUrl) -> Result<Provider, Refused> {
         return Err(Refused::both(one, other));
     }
     let own = |auth0, oidc| if is_auth0 { auth0 } else { oidc };
-    let client_secret = raw.secret(one).or(raw.secret(other)).cloned();
+    let client_secret = raw.secret(one).or(raw.secret(other)).cloned().map(|secret| ClientSecret {
+        live: Live::new(secret),
+        may_change: raw.is_in_file(one) || raw.is_in_file(other),
+    });
     if is_auth0 && audience.is_none() {
         return Err(missing("AUTH0_AUDIENCE"));
     }

@@ -14,7 +14,7 @@ use auth_core::user_id::HashDigits;
 use oauth::OAuthConfig;
 use values::HttpHosts;
 
-use crate::{secret::Secret, store::redis::RedisAddress};
+use crate::{store::redis::RedisAddress, tokens::Tokens};
 
 pub use build::Refused;
 
@@ -23,8 +23,8 @@ pub use build::Refused;
 pub struct Config {
     /// Where the filter and operators come.
     pub internal_listen: SocketAddr,
-    /// What they must show; always there unless the listener is on loopback.
-    pub token: Option<Secret>,
+    /// What they must show, one of them; always there unless the listener is on loopback.
+    pub tokens: Option<Tokens>,
     /// Where MCP clients and browsers come, if there is an OAuth part.
     pub listen: SocketAddr,
     /// Where everything is kept.

@@ -3,7 +3,7 @@
 use std::{num::NonZeroU32, time::Duration};
 
 use super::values::{GivenUrl, Key256};
-use crate::secret::Secret;
+use crate::{live::Live, secret::Secret};
 
 /// Many people behind one address log in again and again with clients that registered once.
 const LOGINS_TO_A_REGISTRATION: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
@@ -57,13 +57,22 @@ pub struct Provider {
     /// Our client there.
     pub client_id: String,
     /// Its secret.
-    pub client_secret: Secret,
+    pub client_secret: ClientSecret,
     /// The audience asked for.
     pub audience: Option<String>,
     /// The scopes asked for.
     pub scopes: Vec<String>,
     /// What the provider is to ask of users at every login (OpenID Connect Core §3.1.2.1).
     pub prompt: Option<String>,
+}
+
+/// The secret of our client at the provider.
+#[derive(Clone, Debug)]
+pub struct ClientSecret {
+    /// The one that counts.
+    pub live: Live<Secret>,
+    /// Whether it is in a file, where somebody may put another.
+    pub may_change: bool,
 }
 
 /// What pages show of the operator.

@@ -1,11 +1,16 @@
 //! Texts as they come: from flags, else from the environment, and secrets from files as well.
 
-use std::{collections::BTreeMap, fs, io::Read, path::Path};
+use std::{
+    collections::BTreeMap,
+    fs,
+    io::Read,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 
-use super::Refused;
-use crate::secret::Secret;
+use super::{Refused, build};
+use crate::{secret::Secret, tokens::Tokens};
 
 /// Secrets are never longer; whatever the file is, no more of it is read.
 const SECRET_LIMIT: u64 = 64 * 1024;
@@ -20,9 +25,20 @@ pub const SECRETS: [&str; 6] = [
     "MCP_AUTH_TOKEN",
 ];
 
+/// Those that may be replaced in their files while the service runs. Another Redis is another store,
+/// with nothing in it that is known here.
+const REPLACEABLE: [&str; 5] = [
+    "AUTH0_CLIENT_SECRET",
+    "OIDC_CLIENT_SECRET",
+    "JWT_SIGNING_KEY",
+    "STORAGE_ENCRYPTION_KEY",
+    "MCP_AUTH_TOKEN",
+];
+
 /// What of them `--help` says.
 pub const SECRETS_HELP: &str = "\
-Secrets, by the environment alone; each may be NAME_FILE=/path instead:
+Secrets, by the environment alone; each may be NAME_FILE=/path instead. A file whose text changes is
+read again within seconds, without a restart, but for REDIS_URL:
   AUTH0_CLIENT_SECRET, OIDC_CLIENT_SECRET
           The secret of the upstream OAuth client. Required with the OAuth part
   REDIS_URL
@@ -35,7 +51,8 @@ Secrets, by the environment alone; each may be NAME_FILE=/path instead:
           A Fernet key; comma-separated: the first encrypts, all decrypt.
           Required with Redis and the OAuth part
   MCP_AUTH_TOKEN
-          The bearer token that the internal API and /introspect ask for.
+          The bearer token that the internal API and /introspect ask for; comma-separated: each
+          is taken, commands send the first.
           Required unless the internal listener is on loopback";
 
 macro_rules! flags {
@@ -121,10 +138,12 @@ flags! {
 }
 
 /// All that was given, by the names of the variables.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub struct RawConfig {
     texts: BTreeMap<&'static str, String>,
     secrets: BTreeMap<&'static str, Secret>,
+    /// Where the secrets were read that were given as files.
+    files: BTreeMap<&'static str, PathBuf>,
 }
 
 impl RawConfig {
@@ -136,7 +155,7 @@ impl RawConfig {
         flags: Flags,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, Refused> {
-        let mut secrets = BTreeMap::new();
+        let (mut secrets, mut files) = (BTreeMap::new(), BTreeMap::new());
         for name in SECRETS {
             let file = format!("{name}_FILE");
             let secret = match (variable(name), variable(&file)) {
@@ -144,7 +163,9 @@ impl RawConfig {
                 (Some(_), Some(_)) => return Err(Refused::both(name, &file)),
                 (Some(text), None) => text,
                 (None, Some(path)) => {
-                    read(Path::new(&path)).map_err(|why| Refused::new(&file, &why))?
+                    let text = read_secret(name, Path::new(&path))?;
+                    files.insert(name, PathBuf::from(path));
+                    text
                 }
             };
             if secret.is_empty() {
@@ -152,12 +173,50 @@ impl RawConfig {
             }
             secrets.insert(name, Secret::new(secret));
         }
-        Ok(Self { texts: flags.texts(), secrets })
+        Ok(Self { texts: flags.texts(), secrets, files })
     }
 
-    /// The token of the internal API.
-    pub fn token(&self) -> Option<&Secret> {
-        self.secret("MCP_AUTH_TOKEN")
+    /// The same with the secrets that their files hold now, but for `REDIS_URL`.
+    ///
+    /// # Errors
+    /// [`Refused`] if a file is unreadable or empty.
+    pub fn read_again(&self) -> Result<Self, Refused> {
+        let mut again = self.clone();
+        for (name, path) in self.files.iter().filter(|(name, _)| REPLACEABLE.contains(name)) {
+            let text = read_secret(name, path)?;
+            if text.is_empty() {
+                return Err(Refused::new(name, "is empty"));
+            }
+            again.secrets.insert(name, Secret::new(text));
+        }
+        Ok(again)
+    }
+
+    /// The variables whose secrets are others in `newer`.
+    pub fn changes(&self, newer: &Self) -> Vec<&'static str> {
+        let same = |name| match (self.secret(name), newer.secret(name)) {
+            (Some(old), Some(new)) => old.matches(new.expose().as_bytes()),
+            (None, None) => true,
+            (Some(_), None) | (None, Some(_)) => false,
+        };
+        REPLACEABLE.into_iter().filter(|name| !same(*name)).collect()
+    }
+
+    /// Whether a secret may change while the service runs.
+    pub fn watches(&self) -> bool {
+        REPLACEABLE.iter().any(|name| self.is_in_file(name))
+    }
+
+    pub(super) fn is_in_file(&self, name: &str) -> bool {
+        self.files.contains_key(name)
+    }
+
+    /// The tokens of the internal API.
+    ///
+    /// # Errors
+    /// [`Refused`] if no header can carry them.
+    pub fn tokens(&self) -> Result<Option<Tokens>, Refused> {
+        build::tokens(self)
     }
 
     pub(super) fn text(&self, name: &'static str) -> Option<&str> {
@@ -171,6 +230,10 @@ impl RawConfig {
     pub(super) fn has(&self, name: &'static str) -> bool {
         self.texts.contains_key(name) || self.secrets.contains_key(name)
     }
+}
+
+fn read_secret(name: &str, path: &Path) -> Result<String, Refused> {
+    read(path).map_err(|why| Refused::new(&format!("{name}_FILE"), &why))
 }
 
 /// The file's text without the line end that editors leave.

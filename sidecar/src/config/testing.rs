@@ -5,7 +5,7 @@ use std::collections::BTreeMap;
 use clap::{Args, Command, FromArgMatches};
 
 use super::{
-    Config,
+    Config, Refused,
     raw::{Flags, RawConfig, SECRETS},
 };
 
@@ -23,6 +23,11 @@ pub(crate) const OAUTH: [(&str, &str); 7] = [
 
 /// Builds as `serve` does, with variables instead of the process's.
 pub(crate) fn build(given: &[(&str, &str)]) -> Result<Config, String> {
+    raw(given).and_then(|raw| Config::build(&raw)).map_err(|refused| refused.to_string())
+}
+
+/// What `serve` builds from.
+pub(crate) fn raw(given: &[(&str, &str)]) -> Result<RawConfig, Refused> {
     let given: BTreeMap<&str, &str> = given.iter().copied().collect();
     let is_secret = |name: &str| {
         SECRETS
@@ -36,6 +41,5 @@ pub(crate) fn build(given: &[(&str, &str)]) -> Result<Config, String> {
     let matches =
         command.mut_args(|arg| arg.env(None).allow_hyphen_values(true)).get_matches_from(flags);
     let flags = Flags::from_arg_matches(&matches).unwrap();
-    let raw = RawConfig::collect(flags, |name| given.get(name).map(|value| (*value).to_owned()));
-    raw.and_then(|raw| Config::build(&raw)).map_err(|refused| refused.to_string())
+    RawConfig::collect(flags, |name| given.get(name).map(|value| (*value).to_owned()))
 }

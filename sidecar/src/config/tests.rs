@@ -17,7 +17,7 @@ fn nothing_set_is_sessions_only_on_loopback() {
     assert_eq!(config.listen.to_string(), "127.0.0.1:8081");
     assert_eq!(config.revocation_ttl, Duration::from_secs(86_400));
     assert_eq!(config.user_id_hash_digits, HashDigits::default());
-    assert!(config.token.is_none() && config.oauth.is_none());
+    assert!(config.tokens.is_none() && config.oauth.is_none());
     assert!(
         matches!(config.store, StoreConfig::Embedded(folder) if folder.ends_with("mcp-auth-data"))
     );
@@ -153,7 +153,7 @@ fn secrets_may_come_from_files() {
     fs::write(&file, "token\n").unwrap();
     let path = file.to_str().unwrap();
     let config = build(&[("MCP_AUTH_TOKEN_FILE", path)]).unwrap();
-    assert!(config.token.unwrap().matches(b"token"));
+    assert!(config.tokens.unwrap().matches(b"token"));
     let both = build(&[("MCP_AUTH_TOKEN_FILE", path), ("MCP_AUTH_TOKEN", "token")]);
     assert!(both.unwrap_err().starts_with("MCP_AUTH_TOKEN and MCP_AUTH_TOKEN_FILE"));
     for bad in ["/does/not/exist", folder.path().to_str().unwrap(), "/dev/zero"] {

@@ -6,22 +6,31 @@ use std::{
     io::{self, Write},
     os::unix::fs::{OpenOptionsExt, PermissionsExt},
     path::Path,
-    sync::Arc,
 };
 
-use base64::{Engine, engine::general_purpose::URL_SAFE};
+use base64::{
+    Engine,
+    engine::general_purpose::{URL_SAFE, URL_SAFE_NO_PAD},
+};
 use fernet::{Fernet, MultiFernet};
 use rand::RngCore;
+use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::config::values::Key256;
+use crate::{config::values::Key256, live::Live};
 
 /// The key file of the embedded store.
 pub const KEY_FILE: &str = "storage.key";
 
 /// The first key encrypts, all decrypt. `Debug` prints no key.
 #[derive(Clone)]
-pub struct StorageKeys(Arc<MultiFernet>);
+pub struct StorageKeys(Live<Ring>);
+
+struct Ring {
+    all: MultiFernet,
+    first: Fernet,
+    ids: Vec<String>,
+}
 
 /// Why there is no key.
 #[derive(Debug, thiserror::Error)]
@@ -40,12 +49,25 @@ pub enum NoKey {
 impl StorageKeys {
     /// At least one key.
     pub fn new(keys: &[Key256]) -> Option<Self> {
-        let fernet = |key: &Key256| {
-            let text = Zeroizing::new(URL_SAFE.encode(key.expose()));
-            Fernet::new(&text).expect("32 bytes are a Fernet key")
-        };
-        let keys: Vec<Fernet> = keys.iter().map(fernet).collect();
-        (!keys.is_empty()).then(|| Self(Arc::new(MultiFernet::new(keys))))
+        Ring::of(keys).map(|ring| Self(Live::new(ring)))
+    }
+
+    /// From now on these count, if there are any.
+    pub fn replace(&self, keys: &[Key256]) {
+        if let Some(ring) = Ring::of(keys) {
+            self.0.replace(ring);
+        }
+    }
+
+    /// Names for the keys that tell nothing of them, that of the encrypting key first.
+    pub fn ids(&self) -> Vec<String> {
+        self.0.now().ids.clone()
+    }
+
+    /// Whether the first key made the ciphertext.
+    pub fn is_by_first(&self, sealed: &[u8]) -> bool {
+        let opened = std::str::from_utf8(sealed).ok().map(|text| self.0.now().first.decrypt(text));
+        opened.is_some_and(|opened| opened.map(Zeroizing::new).is_ok())
     }
 
     /// The key in `folder`, made at the first call.
@@ -68,14 +90,34 @@ impl StorageKeys {
 
     /// The ciphertext.
     pub fn seal(&self, plain: &[u8]) -> Vec<u8> {
-        self.0.encrypt(plain).into_bytes()
+        self.0.now().all.encrypt(plain).into_bytes()
     }
 
     /// The plaintext, if one of the keys made the ciphertext. Nothing unencrypted passes.
     pub fn open(&self, sealed: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let text = std::str::from_utf8(sealed).ok()?;
-        self.0.decrypt(text).ok().map(Zeroizing::new)
+        self.0.now().all.decrypt(text).ok().map(Zeroizing::new)
     }
+}
+
+impl Ring {
+    fn of(keys: &[Key256]) -> Option<Self> {
+        let fernet = |key: &Key256| {
+            let text = Zeroizing::new(URL_SAFE.encode(key.expose()));
+            Fernet::new(&text).expect("32 bytes are a Fernet key")
+        };
+        Some(Self {
+            first: fernet(keys.first()?),
+            all: MultiFernet::new(keys.iter().map(fernet).collect()),
+            ids: keys.iter().map(key_id).collect(),
+        })
+    }
+}
+
+/// A name for a storage key: it can be compared and shown, and tells nothing of the key.
+pub fn key_id(key: &Key256) -> String {
+    let digest = Sha256::new_with_prefix("mcp-auth storage key id\0").chain_update(key.expose());
+    URL_SAFE_NO_PAD.encode(&digest.finalize()[..12])
 }
 
 impl fmt::Debug for StorageKeys {

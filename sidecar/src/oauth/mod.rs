@@ -51,9 +51,9 @@ use self::{
 use crate::{
     clock::Clock,
     config::{Config, StoreConfig, oauth::OAuthConfig},
-    secret::Secret,
     sessions::Sessions,
     store::Store,
+    tokens::Tokens,
 };
 
 /// What the public listener's routes work with.
@@ -80,7 +80,7 @@ pub struct AuthorizationServer {
     /// Where the filter looks logins up, and operators end them.
     pub sessions: Sessions,
     /// What `/introspect` asks for; without it there is no introspection.
-    pub token: Option<Secret>,
+    pub tokens: Option<Tokens>,
     /// What time it is.
     pub clock: Clock,
 }
@@ -141,7 +141,7 @@ impl AuthorizationServer {
             logins,
             vault,
             sessions,
-            token: config.token.clone(),
+            tokens: config.tokens.clone(),
             clock,
         }))
     }

@@ -1,7 +1,7 @@
 //! The keys that MCP tokens are signed with: ES256 (RFC 7518 §3.4), derived from `JWT_SIGNING_KEY`,
 //! so that every replica has the same without a word between them.
 
-use std::{fmt, sync::Arc};
+use std::fmt;
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use hkdf::Hkdf;
@@ -14,14 +14,14 @@ use serde_json::{Value, json};
 use sha2::Sha256;
 use zeroize::Zeroizing;
 
-use crate::config::values::Key256;
+use crate::{config::values::Key256, live::Live};
 
 /// Keeps the derived key apart from whatever else may be derived from the same secret.
 const INFO: &[u8] = b"mcp-auth es256 v1";
 
 /// The first signs, all verify. `Debug` prints the key ids only.
 #[derive(Clone)]
-pub struct SigningKeys(Arc<[Pair]>);
+pub struct SigningKeys(Live<Vec<Pair>>);
 
 struct Pair {
     key: SigningKey,
@@ -31,13 +31,26 @@ struct Pair {
 impl SigningKeys {
     /// The keys of these secrets, of which there must be one.
     pub fn derive(secrets: &[Key256]) -> Option<Self> {
-        let pairs: Arc<[Pair]> = secrets.iter().map(Pair::derive).collect();
-        (!pairs.is_empty()).then_some(Self(pairs))
+        let pairs: Vec<Pair> = secrets.iter().map(Pair::derive).collect();
+        (!pairs.is_empty()).then(|| Self(Live::new(pairs)))
+    }
+
+    /// From now on the keys of these secrets count, if there are any.
+    pub fn replace(&self, secrets: &[Key256]) {
+        if !secrets.is_empty() {
+            self.0.replace(secrets.iter().map(Pair::derive).collect());
+        }
+    }
+
+    /// The key ids, that of the signing key first.
+    pub fn ids(&self) -> Vec<String> {
+        self.0.now().iter().map(|pair| pair.kid.clone()).collect()
     }
 
     /// A JWT of this type (`typ`, RFC 9068 §2.1) with these claims, signed with the first key.
     pub fn sign(&self, token_type: &str, claims: impl Serialize) -> String {
-        let pair = &self.0[0];
+        let pairs = self.0.now();
+        let pair = &pairs[0];
         let header = Header::empty().with_key_id(&*pair.kid).with_token_type(token_type);
         let signed = Es256.token(&header, &Claims::new(claims), &pair.key);
         signed.expect("claims become JSON")
@@ -51,7 +64,8 @@ impl SigningKeys {
         {
             return None;
         }
-        let pair = self.0.iter().find(|pair| header.key_id.as_ref() == Some(&pair.kid))?;
+        let pairs = self.0.now();
+        let pair = pairs.iter().find(|pair| header.key_id.as_ref() == Some(&pair.kid))?;
         let signature = Signature::from_slice(untrusted.signature_bytes()).ok()?;
         let (signed, _) = token.rsplit_once('.')?;
         if !Es256.verify_signature(&signature, pair.key.verifying_key(), signed.as_bytes()) {
@@ -63,7 +77,7 @@ impl SigningKeys {
 
     /// The public keys as a JSON Web Key Set (RFC 7517 §5).
     pub fn published(&self) -> Value {
-        json!({"keys": self.0.iter().map(Pair::published).collect::<Vec<_>>()})
+        json!({"keys": self.0.now().iter().map(Pair::published).collect::<Vec<_>>()})
     }
 }
 
@@ -95,7 +109,7 @@ impl Pair {
 
 impl fmt::Debug for SigningKeys {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_list().entries(self.0.iter().map(|pair| &pair.kid)).finish()
+        f.debug_list().entries(self.ids()).finish()
     }
 }
 
@@ -154,7 +168,7 @@ mod tests {
         let [header, claims, signature]: [&str; 3] =
             token.split('.').collect::<Vec<_>>().try_into().unwrap();
         let encode = |value: Value| URL_SAFE_NO_PAD.encode(value.to_string());
-        let kid = keys.0[0].kid.as_str();
+        let kid = keys.ids().swap_remove(0);
         let forged = encode(json!({"admin": true}));
         let none = encode(json!({"alg": "none", "typ": TYPE, "kid": kid}));
         let hmac = encode(json!({"alg": "HS256", "typ": TYPE, "kid": kid}));
@@ -176,6 +190,6 @@ mod tests {
     #[test]
     fn no_key_is_printed() {
         let shown = format!("{:?}", keys(&[1]));
-        assert_eq!(shown, format!("[{:?}]", keys(&[1]).0[0].kid));
+        assert_eq!(shown, format!("{:?}", keys(&[1]).ids()));
     }
 }

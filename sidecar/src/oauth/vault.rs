@@ -54,6 +54,11 @@ impl Vault {
         Self { store, keys }
     }
 
+    /// What it encrypts with.
+    pub fn keys(&self) -> &StorageKeys {
+        &self.keys
+    }
+
     /// The store's time, which every replica agrees on.
     ///
     /// # Errors

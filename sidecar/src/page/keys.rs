@@ -10,18 +10,19 @@ use hmac::{Hmac, Mac};
 use sha2::Sha256;
 use subtle::ConstantTimeEq;
 
-use crate::{clock::Clock, cookie, error::Refusal, secret::Secret};
+use crate::{clock::Clock, cookie, error::Refusal, secret::Secret, tokens::Tokens};
 
 const COOKIE: &str = "mcp_auth_page";
 /// A working day.
 const LOGIN_SECS: u64 = 12 * 3600;
 
-/// Makes and checks cookies and form values. Where a token is set they are made from it, so that
-/// every replica knows them and all end when it changes.
+/// Makes and checks cookies and form values. Where tokens are set they are made from the first, so
+/// that every replica knows them, and end when that one counts no more.
 #[derive(Clone)]
 pub struct Keys {
-    token: Option<Secret>,
-    key: Secret,
+    tokens: Option<Tokens>,
+    /// Where no token is set.
+    random: Secret,
     clock: Clock,
 }
 
@@ -36,9 +37,9 @@ pub(super) struct Visitor {
 
 impl Keys {
     /// Without a token everybody who reaches the listener is let in.
-    pub fn new(token: Option<&Secret>, clock: Clock) -> Self {
-        let random = || Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
-        Self { key: token.cloned().unwrap_or_else(random), token: token.cloned(), clock }
+    pub fn new(tokens: Option<&Tokens>, clock: Clock) -> Self {
+        let random = Secret::new(URL_SAFE_NO_PAD.encode(rand::random::<[u8; 32]>()));
+        Self { tokens: tokens.cloned(), random, clock }
     }
 
     pub(super) fn now(&self) -> UnixTime {
@@ -47,11 +48,12 @@ impl Keys {
 
     /// The cookie for whoever knows the token.
     pub(super) fn admit(&self, offered: &str) -> Option<String> {
-        if !self.token.as_ref()?.matches(offered.trim().as_bytes()) {
+        let tokens = self.tokens.as_ref()?;
+        if !tokens.matches(offered.trim().as_bytes()) {
             return None;
         }
         let end = self.now().secs() + LOGIN_SECS;
-        let mac = self.mac("login", &end.to_string());
+        let mac = mac(&tokens.first(), "login", &end.to_string());
         let limits = format!("Path=/; Max-Age={LOGIN_SECS}; HttpOnly; SameSite=Strict");
         Some(format!("{COOKIE}={end}.{mac}; {limits}"))
     }
@@ -61,24 +63,24 @@ impl Keys {
     }
 
     pub(super) fn visitor(&self, headers: &HeaderMap) -> Option<Visitor> {
-        if self.token.is_none() {
-            return Some(Visitor { csrf: self.mac("form", ""), logged_in: false });
-        }
+        let Some(tokens) = &self.tokens else {
+            return Some(Visitor { csrf: mac(&self.random, "form", ""), logged_in: false });
+        };
+        let tokens = tokens.all();
         cookie::values(headers, COOKIE).find_map(|cookie| {
-            let (end, mac) = cookie.split_once('.')?;
-            let is_ours = same(mac, &self.mac("login", end));
+            let (end, offered) = cookie.split_once('.')?;
+            let token = tokens.iter().find(|token| same(offered, &mac(token, "login", end)))?;
             let lasts = end.parse::<u64>().is_ok_and(|end| end > self.now().secs());
-            let csrf = self.mac("form", cookie);
-            (is_ours && lasts).then_some(Visitor { csrf, logged_in: true })
+            lasts.then(|| Visitor { csrf: mac(token, "form", cookie), logged_in: true })
         })
     }
+}
 
-    fn mac(&self, purpose: &str, text: &str) -> String {
-        let key = self.key.expose().as_bytes();
-        let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
-        let mac = mac.chain_update("mcp-auth page 1 ").chain_update(purpose);
-        URL_SAFE_NO_PAD.encode(mac.chain_update([0]).chain_update(text).finalize().into_bytes())
-    }
+fn mac(key: &Secret, purpose: &str, text: &str) -> String {
+    let key = key.expose().as_bytes();
+    let mac = Hmac::<Sha256>::new_from_slice(key).expect("HMAC takes a key of any length");
+    let mac = mac.chain_update("mcp-auth page 1 ").chain_update(purpose);
+    URL_SAFE_NO_PAD.encode(mac.chain_update([0]).chain_update(text).finalize().into_bytes())
 }
 
 impl Visitor {

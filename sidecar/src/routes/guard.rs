@@ -16,8 +16,8 @@ pub(super) async fn bearer(
     request: Request,
     next: Next,
 ) -> Result<Response, Refusal> {
-    match &internal.token {
-        Some(token) if !token.is_borne_by(request.headers()) => Err(Refusal::Unauthenticated),
+    match &internal.tokens {
+        Some(tokens) if !tokens.is_borne_by(request.headers()) => Err(Refusal::Unauthenticated),
         Some(_) | None => Ok(next.run(request).await),
     }
 }
@@ -41,7 +41,7 @@ pub(super) async fn same_origin(
         return Err(Refusal::Forbidden("this was sent by a page of another site"));
     }
     let from_browser = site.is_some() || origin.is_some();
-    if internal.token.is_none() && from_browser && !is_literal(host) {
+    if internal.tokens.is_none() && from_browser && !is_literal(host) {
         return Err(Refusal::Forbidden("without a token, open this by its address"));
     }
     Ok(next.run(request).await)

@@ -27,7 +27,7 @@ use tokio::time::timeout;
 
 use crate::{
     clock, error::Refusal, mcp_sessions::McpSessions, oauth::upstream::Provider, page,
-    secret::Secret, sessions::Sessions, store::Store,
+    sessions::Sessions, store::Store, tokens::Tokens,
 };
 
 /// The longest body that is read.
@@ -45,7 +45,7 @@ pub struct Internal {
     /// Asked by `/readyz`.
     pub store: Arc<dyn Store>,
     /// What callers must show.
-    pub token: Option<Secret>,
+    pub tokens: Option<Tokens>,
     /// What `/metrics` shows.
     pub metrics: PrometheusHandle,
     /// Asked by `/readyz`, if there is an OAuth part.

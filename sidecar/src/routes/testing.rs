@@ -12,9 +12,9 @@ use crate::{
     clock::Clock,
     mcp_sessions::McpSessions,
     page,
-    secret::Secret,
     sessions::Sessions,
     store::{Store, embedded::EmbeddedStore},
+    tokens::Tokens,
 };
 
 pub(crate) const ID: &str = "0123456789abcdef";
@@ -32,10 +32,10 @@ impl Server {
     }
 
     pub(crate) async fn with_token(token: &str) -> Self {
-        Self::serve(Some(Secret::new(token))).await
+        Self::serve(Tokens::parse(token)).await
     }
 
-    async fn serve(token: Option<Secret>) -> Self {
+    async fn serve(tokens: Option<Tokens>) -> Self {
         let folder = tempfile::tempdir().unwrap();
         let clock = Clock::system();
         let store: Arc<dyn Store> =
@@ -44,8 +44,8 @@ impl Server {
             sessions: Sessions::new(Arc::clone(&store), Duration::from_secs(60)),
             mcp_sessions: McpSessions::new(Arc::clone(&store)),
             store,
-            page: page::Keys::new(token.as_ref(), clock.clone()),
-            token,
+            page: page::Keys::new(tokens.as_ref(), clock.clone()),
+            tokens,
             provider: None,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };

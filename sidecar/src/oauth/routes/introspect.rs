@@ -16,9 +16,9 @@ pub(super) async fn answer(
     headers: HeaderMap,
     params: Params,
 ) -> Result<impl IntoResponse, OAuthError> {
-    match &server.token {
+    match &server.tokens {
         None => return Err(OAuthError::UnknownAddress),
-        Some(token) if !token.is_borne_by(&headers) => return Err(OAuthError::Unauthenticated),
+        Some(tokens) if !tokens.is_borne_by(&headers) => return Err(OAuthError::Unauthenticated),
         Some(_) => {}
     }
     let worth = server.logins.worth(params.required("token")?).await?;

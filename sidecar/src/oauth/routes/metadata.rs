@@ -50,7 +50,7 @@ fn document(server: &AuthorizationServer) -> Map<String, Value> {
     put("revocation_endpoint", endpoint("/revoke"));
     put("revocation_endpoint_auth_methods_supported", authentication);
     put("revocation_endpoint_auth_signing_alg_values_supported", algorithms);
-    if server.token.is_some() {
+    if server.tokens.is_some() {
         put("introspection_endpoint", endpoint("/introspect"));
         put("introspection_endpoint_auth_methods_supported", json!(["Bearer"]));
     }

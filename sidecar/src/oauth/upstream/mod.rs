@@ -7,6 +7,7 @@ mod discovery;
 mod http;
 mod id_token;
 mod no_tokens;
+mod our_secret;
 mod person;
 #[cfg(test)]
 pub(crate) mod testing;
@@ -15,21 +16,19 @@ mod tests;
 
 use std::{sync::Arc, time::Duration};
 
-use axum::http::{Request, header};
-use base64::{Engine, engine::general_purpose::STANDARD};
 use openidconnect::{
-    AuthType, AuthorizationCode, CsrfToken, HttpRequest, Nonce, OAuth2TokenResponse as _,
-    PkceCodeChallenge, PkceCodeVerifier, RedirectUrl, RefreshToken, Scope, TokenResponse as _,
+    CsrfToken, Nonce, OAuth2TokenResponse as _, PkceCodeChallenge, PkceCodeVerifier, RedirectUrl,
+    Scope, TokenResponse as _,
     core::{CoreAuthenticationFlow, CoreTokenResponse},
 };
 use tokio::time::timeout;
-use url::{Url, form_urlencoded};
+use url::Url;
 
 use self::{
     discovery::{Discovery, Known, NotDiscovered},
     http::{CALL_WITHIN, Http},
     id_token::{Expected, Unbelievable},
-    no_tokens::NoTokens,
+    our_secret::Asked,
     person::Unnamed,
 };
 use super::{error::OAuthError, grant::UpstreamTokens, identity::Identity, opaque::Opaque};
@@ -199,22 +198,15 @@ impl Provider {
     pub async fn refresh(&self, refresh_token: &str) -> Result<Refreshed, RefreshFailure> {
         let away = |why: Arc<NotDiscovered>| RefreshFailure::Unavailable(why.to_string());
         let slow = |_| RefreshFailure::Unavailable("it takes too long".to_owned());
-        let refresh_token = RefreshToken::new(refresh_token.to_owned());
         let asked = async {
             let known = self.0.discovery.known().await.map_err(away)?;
-            let request = known
-                .client
-                .exchange_refresh_token(&refresh_token)
-                .map_err(|missing| RefreshFailure::Unavailable(missing.to_string()))?;
-            let answer = request.request_async(&self.0.http).await;
-            match answer {
-                Ok(tokens) => Ok((tokens, known)),
-                Err(failure) => Err(RefreshFailure::from(NoTokens::of(failure))),
-            }
+            let asked = Asked::Refresh(refresh_token);
+            let tokens = our_secret::tokens(&self.0.config, &known, &self.0.http, &asked).await;
+            tokens.map(|tokens| (tokens, known)).map_err(RefreshFailure::from)
         };
         let (tokens, known) = timeout(CALL_WITHIN, asked).await.map_err(slow)??;
         let mut upstream = self.tokens(&tokens);
-        upstream.refresh_token.get_or_insert_with(|| refresh_token.into_secret());
+        upstream.refresh_token.get_or_insert_with(|| refresh_token.to_owned());
         // By now the old tokens may be spent, so the new ones count whatever comes of the rest.
         let identity = match timeout(REREAD_WITHIN, self.identify(&tokens, known, None)).await {
             Ok(Ok(identity)) => Some(identity),
@@ -241,7 +233,7 @@ impl Provider {
             None => (&tokens.access_token, "access_token"),
         };
         let fields = [("token", token.as_str()), ("token_type_hint", hint)];
-        match self.0.http.send(self.authenticated(&known, address, &fields)).await {
+        match self.0.http.send(our_secret::form(&self.0.config, &known, address, &fields)).await {
             Ok(answer) if answer.status().is_success() => {}
             Ok(answer) => tracing::warn!(
                 status = answer.status().as_u16(),
@@ -265,14 +257,9 @@ impl Provider {
     async fn redeem(&self, code: &str, proof: &Proof) -> Result<Authenticated, LoginFailure> {
         let away = |why: Arc<NotDiscovered>| LoginFailure::Unavailable(why.to_string());
         let known = self.0.discovery.known().await.map_err(away)?;
-        let answer = known
-            .client
-            .exchange_code(AuthorizationCode::new(code.to_owned()))
-            .map_err(|missing| LoginFailure::Unavailable(missing.to_string()))?
-            .set_pkce_verifier(PkceCodeVerifier::new(proof.verifier.expose().to_owned()))
-            .request_async(&self.0.http)
-            .await;
-        let tokens = answer.map_err(|failure| LoginFailure::from(NoTokens::of(failure)))?;
+        let asked = Asked::Code(code, &proof.verifier);
+        let tokens = our_secret::tokens(&self.0.config, &known, &self.0.http, &asked).await;
+        let tokens = tokens.map_err(LoginFailure::from)?;
         let identity = self.identify(&tokens, known, Some(&proof.nonce)).await?;
         Ok(Authenticated { identity, upstream: self.tokens(&tokens) })
     }
@@ -298,27 +285,6 @@ impl Provider {
         let claims = claims.map_err(LoginFailure::Unbelievable)?;
         let identity = person::identify(&known, &self.0.http, claims, tokens.access_token()).await;
         identity.map_err(LoginFailure::Unnamed)
-    }
-
-    /// A form in our client's name. The crate has no revocation at providers without TLS, which
-    /// development has.
-    fn authenticated(&self, known: &Known, address: &Url, fields: &[(&str, &str)]) -> HttpRequest {
-        let config = &self.0.config;
-        let credentials = [config.client_id.as_str(), config.client_secret.expose()];
-        let mut form = form_urlencoded::Serializer::new(String::new());
-        form.extend_pairs(fields);
-        let mut request = Request::post(address.as_str())
-            .header(header::CONTENT_TYPE, "application/x-www-form-urlencoded");
-        if matches!(known.client.auth_type(), AuthType::RequestBody) {
-            form.extend_pairs(["client_id", "client_secret"].into_iter().zip(credentials));
-        } else {
-            // RFC 6749 §2.3.1: each part is encoded by itself.
-            let [id, secret] = credentials
-                .map(|part| form_urlencoded::byte_serialize(part.as_bytes()).collect::<String>());
-            let basic = STANDARD.encode(format!("{id}:{secret}"));
-            request = request.header(header::AUTHORIZATION, format!("Basic {basic}"));
-        }
-        request.body(form.finish().into_bytes()).expect("a URL and these headers make a request")
     }
 
     fn tokens(&self, tokens: &CoreTokenResponse) -> UpstreamTokens {

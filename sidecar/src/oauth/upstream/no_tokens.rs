@@ -8,6 +8,8 @@ use super::{LoginFailure, RefreshFailure, http::NoAnswer};
 pub(super) enum NoTokens {
     /// The code or refresh token is not good (any more).
     Refused(String),
+    /// The provider does not know our client by this secret.
+    UnknownClient(String),
     /// Anything else: our own mistake, or a provider that is not well.
     Unavailable(String),
 }
@@ -19,7 +21,11 @@ impl NoTokens {
         match failure {
             RequestTokenError::ServerResponse(answer) => {
                 let text = answer.to_string();
-                if is_final(answer.error()) { Self::Refused(text) } else { Self::Unavailable(text) }
+                match answer.error() {
+                    error if is_final(error) => Self::Refused(text),
+                    CoreErrorResponseType::InvalidClient => Self::UnknownClient(text),
+                    _ => Self::Unavailable(text),
+                }
             }
             RequestTokenError::Request(cause) => Self::Unavailable(cause.to_string()),
             // The body may hold tokens, so only the place of the mistake is told.
@@ -35,7 +41,7 @@ impl From<NoTokens> for LoginFailure {
     fn from(why: NoTokens) -> Self {
         match why {
             NoTokens::Refused(why) => Self::Refused(why),
-            NoTokens::Unavailable(why) => Self::Unavailable(why),
+            NoTokens::UnknownClient(why) | NoTokens::Unavailable(why) => Self::Unavailable(why),
         }
     }
 }
@@ -44,7 +50,7 @@ impl From<NoTokens> for RefreshFailure {
     fn from(why: NoTokens) -> Self {
         match why {
             NoTokens::Refused(why) => Self::Refused(why),
-            NoTokens::Unavailable(why) => Self::Unavailable(why),
+            NoTokens::UnknownClient(why) | NoTokens::Unavailable(why) => Self::Unavailable(why),
         }
     }
 }

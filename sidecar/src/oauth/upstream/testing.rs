@@ -44,6 +44,8 @@ struct Inner {
 
 /// What it says.
 pub(crate) struct Says {
+    /// The secret of our client.
+    pub(crate) secret: &'static str,
     /// Members of the metadata; `null` leaves one out.
     pub(crate) metadata: Value,
     /// Members of the header of ID tokens.
@@ -78,6 +80,7 @@ impl TestProvider {
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();
         let key = SigningKey::random(&mut rand::rngs::OsRng);
         let says = Says {
+            secret: "hunter2",
             metadata: json!({}),
             header: json!({}),
             claims: json!({}),
@@ -129,8 +132,13 @@ impl TestProvider {
 
     /// The code under test, talking to this.
     pub(crate) fn client(&self) -> Provider {
+        self.client_by(&self.config())
+    }
+
+    /// The same by a configuration of its own.
+    pub(crate) fn client_by(&self, config: &oauth::Provider) -> Provider {
         let clock = self.0.clock.clone();
-        Provider::new(&self.config(), CALLBACK.to_owned(), HttpHosts::default(), clock)
+        Provider::new(config, CALLBACK.to_owned(), HttpHosts::default(), clock)
     }
 
     pub(crate) fn says(&self) -> MutexGuard<'_, Says> {
@@ -231,7 +239,8 @@ async fn token(
         return Err((status, Json(body)));
     }
     let refused = |error: &str| (StatusCode::BAD_REQUEST, Json(json!({"error": error})));
-    let basic = format!("Basic {}", STANDARD.encode("client:hunter2"));
+    let basic = STANDARD.encode(format!("client:{}", provider.says().secret));
+    let basic = format!("Basic {basic}");
     if headers.get(header::AUTHORIZATION).is_none_or(|it| it.as_bytes() != basic.as_bytes()) {
         return Err((StatusCode::UNAUTHORIZED, Json(json!({"error": "invalid_client"}))));
     }

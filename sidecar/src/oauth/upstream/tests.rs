@@ -14,6 +14,7 @@ use super::{
 use crate::{
     clock::Clock,
     oauth::{error::OAuthError, grant::UpstreamTokens, identity::Identity, opaque::Opaque},
+    secret::Secret,
 };
 
 const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
@@ -284,6 +285,31 @@ async fn only_the_providers_own_word_ends_a_login() {
         assert!(matches!(failure, RefreshFailure::Unavailable(_)), "{status} {body}: {failure}");
         assert!(!format!("{failure:?}").contains("secret-token"), "{failure:?}");
     }
+}
+
+#[tokio::test]
+async fn a_refresh_waits_for_the_secret_that_the_provider_knows_by_now() {
+    let provider = start().await;
+    let mut config = provider.config();
+    config.client_secret.may_change = true;
+    let upstream = provider.client_by(&config);
+    upstream.refresh("refresh-1").await.unwrap();
+    provider.says().secret = "hunter3";
+    let refreshing = tokio::spawn(async move { upstream.refresh("refresh-1").await });
+    while provider.calls("token") < 2 {
+        tokio::task::yield_now().await;
+    }
+    config.client_secret.live.replace(Secret::new("hunter3"));
+    refreshing.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_secret_that_cannot_change_is_not_waited_for() {
+    let provider = start().await;
+    provider.says().secret = "hunter3";
+    let refused = provider.client().refresh("refresh-1").await.unwrap_err();
+    assert!(matches!(refused, RefreshFailure::Unavailable(_)), "{refused}");
+    assert_eq!(provider.calls("token"), 1);
 }
 
 #[tokio::test]
