@@ -1,5 +1,6 @@
 //! `mcp-auth`: sessions, revocations and the OAuth authorization server beside the filter.
 
+pub mod auth0;
 pub mod cli;
 pub mod clock;
 pub mod commands;

@@ -56,7 +56,8 @@ const OAUTH_ONLY: [&str; 22] = [
 ];
 
 impl Refused {
-    pub(super) fn new(variable: &str, why: &str) -> Self {
+    /// Names a variable or flag, and says what is wrong with it.
+    pub(crate) fn new(variable: &str, why: &str) -> Self {
         Self { variable: variable.to_owned(), why: why.to_owned() }
     }
 

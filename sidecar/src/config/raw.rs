@@ -157,21 +157,9 @@ impl RawConfig {
     ) -> Result<Self, Refused> {
         let (mut secrets, mut files) = (BTreeMap::new(), BTreeMap::new());
         for name in SECRETS {
-            let file = format!("{name}_FILE");
-            let secret = match (variable(name), variable(&file)) {
-                (None, None) => continue,
-                (Some(_), Some(_)) => return Err(Refused::both(name, &file)),
-                (Some(text), None) => text,
-                (None, Some(path)) => {
-                    let text = read_secret(name, Path::new(&path))?;
-                    files.insert(name, PathBuf::from(path));
-                    text
-                }
-            };
-            if secret.is_empty() {
-                return Err(Refused::new(name, "is empty"));
-            }
-            secrets.insert(name, Secret::new(secret));
+            let Some((secret, file)) = given(name, &variable)? else { continue };
+            files.extend(file.map(|file| (name, file)));
+            secrets.insert(name, secret);
         }
         Ok(Self { texts: flags.texts(), secrets, files })
     }
@@ -230,6 +218,35 @@ impl RawConfig {
     pub(super) fn has(&self, name: &'static str) -> bool {
         self.texts.contains_key(name) || self.secrets.contains_key(name)
     }
+}
+
+/// A secret by the name of its variable, or from the file that `NAME_FILE` names.
+///
+/// # Errors
+/// [`Refused`] if it is empty, given twice or its file unreadable.
+pub fn secret(
+    name: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<Secret>, Refused> {
+    Ok(given(name, variable)?.map(|(secret, _)| secret))
+}
+
+/// The same, with the file.
+fn given(
+    name: &str,
+    variable: impl Fn(&str) -> Option<String>,
+) -> Result<Option<(Secret, Option<PathBuf>)>, Refused> {
+    let file = format!("{name}_FILE");
+    let (secret, file) = match (variable(name), variable(&file)) {
+        (None, None) => return Ok(None),
+        (Some(_), Some(_)) => return Err(Refused::both(name, &file)),
+        (Some(text), None) => (text, None),
+        (None, Some(path)) => (read_secret(name, Path::new(&path))?, Some(PathBuf::from(path))),
+    };
+    if secret.is_empty() {
+        return Err(Refused::new(name, "is empty"));
+    }
+    Ok(Some((Secret::new(secret), file)))
 }
 
 fn read_secret(name: &str, path: &Path) -> Result<String, Refused> {

@@ -1,0 +1,7 @@
+//! An Auth0 tenant is set up through its Management API, of which `double` is a copy that can be
+//! made to fail.
+
+#[cfg(test)]
+mod client;
+#[cfg(test)]
+mod double;
