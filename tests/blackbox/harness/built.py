@@ -12,6 +12,7 @@ DEFAULTS = {
     "MCP_AUTH_WASM": "dist/mcp_auth_filter.wasm",
     "MCP_AUTH_BIN": "dist/mcp-auth",
     "MCP_SERVER_BIN": "dist/mcp-server",
+    "FORGERIES_BIN": "target/debug/forgeries",
     "RMCP_CLIENT_BIN": "target/debug/rmcp-oauth-client",
     "SIGNATURE_VECTORS_BIN": "target/debug/signature-vectors",
     "VERIFIER_PROBE_WASM": "target/wasm32-wasip1/wasm/verifier_probe.wasm",

@@ -14,9 +14,9 @@ use serde_json::{Value, json};
 use sha2::{Sha256, Sha384, Sha512};
 
 /// Making an RSA key takes a while, so the tests of a process share one.
-static RSA: LazyLock<RsaPrivateKey> = LazyLock::new(|| {
-    RsaPrivateKey::new(&mut StdRng::seed_from_u64(1), 2048).expect("2048 bits make a key")
-});
+static RSA: LazyLock<RsaPrivateKey> = LazyLock::new(|| rsa_key(1));
+/// The key of somebody else.
+static STRANGERS_RSA: LazyLock<RsaPrivateKey> = LazyLock::new(|| rsa_key(2));
 
 /// A key pair with its key id, used with one algorithm.
 pub(crate) struct SigningKey {
@@ -26,7 +26,7 @@ pub(crate) struct SigningKey {
 }
 
 enum Material {
-    Rsa,
+    Rsa(&'static LazyLock<RsaPrivateKey>),
     P256(p256::ecdsa::SigningKey),
     Ed25519(ed25519_dalek::SigningKey),
 }
@@ -50,7 +50,20 @@ impl SigningKey {
             "ES256" => Material::P256(
                 p256::ecdsa::SigningKey::from_slice(&bytes(algorithm)).expect("it is a scalar"),
             ),
-            _ => Material::Rsa,
+            _ => Material::Rsa(&RSA),
+        };
+        Self { kid: Some(algorithm), algorithm, material }
+    }
+
+    /// What [`Self::for_algorithm`] gives, by name, but another key.
+    pub(crate) fn of_a_stranger(algorithm: &'static str) -> Self {
+        let seed = bytes(&format!("stranger {algorithm}"));
+        let material = match algorithm {
+            "EdDSA" => Material::Ed25519(ed25519_dalek::SigningKey::from_bytes(&seed)),
+            "ES256" => {
+                Material::P256(p256::ecdsa::SigningKey::from_slice(&seed).expect("it is a scalar"))
+            }
+            _ => Material::Rsa(&STRANGERS_RSA),
         };
         Self { kid: Some(algorithm), algorithm, material }
     }
@@ -58,10 +71,10 @@ impl SigningKey {
     /// The public key.
     pub(crate) fn jwk(&self) -> Value {
         let mut jwk = match &self.material {
-            Material::Rsa => json!({
+            Material::Rsa(key) => json!({
                 "kty": "RSA",
-                "n": encode(&RSA.n().to_bytes_be()),
-                "e": encode(&RSA.e().to_bytes_be()),
+                "n": encode(&key.n().to_bytes_be()),
+                "e": encode(&key.e().to_bytes_be()),
             }),
             Material::P256(key) => {
                 let point = key.verifying_key().to_encoded_point(false);
@@ -94,33 +107,36 @@ impl SigningKey {
         format!("{message}.{}", encode(&self.signature(message.as_bytes())))
     }
 
-    fn signature(&self, message: &[u8]) -> Vec<u8> {
-        let rng = &mut StdRng::seed_from_u64(2);
-        let rsa = || RSA.clone();
-        use rsa::{pkcs1v15, pss};
+    /// The signature of any bytes.
+    pub(crate) fn signature(&self, message: &[u8]) -> Vec<u8> {
         match &self.material {
             Material::Ed25519(key) => key.sign(message).to_vec(),
             Material::P256(key) => {
                 let signature: p256::ecdsa::Signature = key.sign(message);
                 signature.to_vec()
             }
-            Material::Rsa => match self.algorithm {
-                "RS256" => pkcs1v15::SigningKey::<Sha256>::new(rsa()).sign(message).to_vec(),
-                "RS384" => pkcs1v15::SigningKey::<Sha384>::new(rsa()).sign(message).to_vec(),
-                "RS512" => pkcs1v15::SigningKey::<Sha512>::new(rsa()).sign(message).to_vec(),
-                "PS256" => {
-                    pss::SigningKey::<Sha256>::new(rsa()).sign_with_rng(rng, message).to_vec()
-                }
-                "PS384" => {
-                    pss::SigningKey::<Sha384>::new(rsa()).sign_with_rng(rng, message).to_vec()
-                }
-                "PS512" => {
-                    pss::SigningKey::<Sha512>::new(rsa()).sign_with_rng(rng, message).to_vec()
-                }
-                other => unreachable!("no test signs with {other}"),
-            },
+            Material::Rsa(key) => rsa_signature(self.algorithm, key, message),
         }
     }
+}
+
+fn rsa_signature(algorithm: &str, key: &RsaPrivateKey, message: &[u8]) -> Vec<u8> {
+    use rsa::{pkcs1v15, pss};
+    let rng = &mut StdRng::seed_from_u64(2);
+    let key = key.clone();
+    match algorithm {
+        "RS256" => pkcs1v15::SigningKey::<Sha256>::new(key).sign(message).to_vec(),
+        "RS384" => pkcs1v15::SigningKey::<Sha384>::new(key).sign(message).to_vec(),
+        "RS512" => pkcs1v15::SigningKey::<Sha512>::new(key).sign(message).to_vec(),
+        "PS256" => pss::SigningKey::<Sha256>::new(key).sign_with_rng(rng, message).to_vec(),
+        "PS384" => pss::SigningKey::<Sha384>::new(key).sign_with_rng(rng, message).to_vec(),
+        "PS512" => pss::SigningKey::<Sha512>::new(key).sign_with_rng(rng, message).to_vec(),
+        other => unreachable!("no test signs with {other}"),
+    }
+}
+
+fn rsa_key(seed: u64) -> RsaPrivateKey {
+    RsaPrivateKey::new(&mut StdRng::seed_from_u64(seed), 2048).expect("2048 bits make a key")
 }
 
 /// A JWK set of these keys.
