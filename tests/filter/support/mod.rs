@@ -1,6 +1,7 @@
 //! A host with the filter in it.
 
 #[path = "../../../crates/auth-core/tests/rules/support/signing.rs"]
+#[expect(dead_code, reason = "other tests use more of it")]
 pub(crate) mod signing;
 pub(crate) mod verify_signature;
 
