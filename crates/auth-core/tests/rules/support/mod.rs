@@ -1,6 +1,7 @@
 //! A gate with a clock, its keys and its requests in the hands of a test.
 
 pub(crate) mod caller;
+#[expect(dead_code, reason = "other tests use more of it")]
 pub(crate) mod signing;
 
 use std::{cell::Cell, collections::BTreeMap, rc::Rc, time::Duration};
