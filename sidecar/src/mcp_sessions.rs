@@ -18,6 +18,7 @@ use crate::{
 const REMEMBERED: Duration = Duration::from_secs(24 * 3600);
 /// How often a change begins anew because somebody was quicker.
 const ATTEMPTS: u32 = 10;
+const GROUP: &str = "mcp-session:";
 const NAME: &str = "owner";
 
 /// Owners over a store.
@@ -78,5 +79,10 @@ impl McpSessions {
 }
 
 fn key(id: &SessionId) -> Key {
-    Key { group: format!("mcp-session:{id}"), name: NAME.to_owned() }
+    Key { group: format!("{GROUP}{id}"), name: NAME.to_owned() }
+}
+
+/// Whether a group of values is an MCP session's: these are not encrypted.
+pub(crate) fn is_group(group: &str) -> bool {
+    group.starts_with(GROUP)
 }

@@ -13,7 +13,7 @@ use crate::{
     oauth::{self, AuthorizationServer, NotBuilt},
     page,
     reload::{InUse, Reload},
-    routes::{self, Internal},
+    routes::{self, Internal, Keys},
     sessions::Sessions,
     store::{Store, embedded::EmbeddedStore, redis::RedisStore},
 };
@@ -77,6 +77,7 @@ pub async fn serve(
         store: Arc::clone(&store),
         page: page::Keys::new(config.tokens.as_ref(), clock),
         tokens: config.tokens.clone(),
+        keys: server.as_ref().map(Keys::of),
         provider: server.as_ref().map(|server| server.provider.clone()),
         metrics: metrics.clone(),
     };
@@ -84,6 +85,9 @@ pub async fn serve(
     background.spawn(sweep(store, metrics));
     if let Some(server) = &server {
         background.spawn(server.provider.clone().keep_known());
+    }
+    if let Some(keys) = &internal.keys {
+        background.spawn(keys.reencryption().keep());
     }
     if given.watches() {
         background.spawn(Reload::new(given, InUse::new(config, server.as_ref())).keep());

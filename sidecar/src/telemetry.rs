@@ -76,6 +76,10 @@ pub fn count() -> Result<PrometheusHandle, BuildError> {
         "mcp_auth_token_uses_total",
         "Calls with a token of MCP_AUTH_TOKEN, by whether it is the first or an older one"
     );
+    metrics::describe_gauge!(
+        "mcp_auth_reencryption_values",
+        "Values that the latest pass of encrypting anew has seen, renewed, or could not open"
+    );
     metrics::describe_counter!("mcp_auth_swept_total", "Expired things removed from the store");
     metrics::describe_gauge!("mcp_auth_store_up", "Whether the store could be reached last time");
     Ok(handle)

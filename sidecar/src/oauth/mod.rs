@@ -5,7 +5,7 @@
 //! (`upstream`), `reply` is how the client is answered, `grant` is what came of it, kept under a
 //! code until the client redeems it, and `login` is what the client then holds: `logins` begins,
 //! refreshes and ends them, by `refresh_token` and `access_token`. `vault` keeps all of it
-//! encrypted; `error` is the one table to HTTP.
+//! encrypted, `reencryption` with the newest key; `error` is the one table to HTTP.
 
 pub mod access_token;
 pub mod browser;
@@ -21,6 +21,7 @@ pub mod opaque;
 mod pages;
 pub mod params;
 pub mod rate;
+pub mod reencryption;
 pub mod refresh_token;
 pub mod reply;
 pub mod request;

@@ -8,8 +8,10 @@ use serde::{Deserialize, Serialize, de::DeserializeOwned};
 use zeroize::Zeroizing;
 
 use super::crypt::StorageKeys;
-use crate::store::{Change, Condition, Key, Store, StoreFailure, Update};
+use crate::store::{Change, Condition, Key, Scan, Store, StoreFailure, Update};
 
+/// How often a change is tried that meets the same value in another seal.
+const ATTEMPTS: u32 = 5;
 /// The name of what is not kept; no kept value has it.
 const CARRIED: &str = "(carried)";
 
@@ -33,6 +35,19 @@ pub struct Read<T> {
 pub struct Batch<'v> {
     vault: &'v Vault,
     update: Update,
+}
+
+/// What came of sealing a value anew.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Resealed {
+    /// It is sealed with the first key now.
+    Renewed,
+    /// It was already, or somebody has put another value meanwhile.
+    Current,
+    /// Nothing is there any more.
+    Gone,
+    /// No key opens it.
+    Unreadable,
 }
 
 /// Why a value is not there.
@@ -114,6 +129,55 @@ impl Vault {
         self.open(&place, sealed.as_bytes()).ok()
     }
 
+    /// Keys of values, as [`Store::scan`] gives them.
+    ///
+    /// # Errors
+    /// [`VaultFailure::Store`]
+    pub async fn scan(&self, after: Option<&str>, limit: usize) -> Result<Scan, VaultFailure> {
+        Ok(self.store.scan(after, limit).await?)
+    }
+
+    /// Seals a value with the first key, if another one did. It lives as long as before.
+    ///
+    /// # Errors
+    /// [`VaultFailure::Store`]
+    pub async fn reseal(&self, key: &Key) -> Result<Resealed, VaultFailure> {
+        let Some(raw) = self.store.get(key).await? else { return Ok(Resealed::Gone) };
+        if self.keys.is_by_first(&raw) {
+            return Ok(Resealed::Current);
+        }
+        let Some(plain) = self.keys.open(&raw) else { return Ok(Resealed::Unreadable) };
+        let update = Update {
+            group: key.group.clone(),
+            conditions: vec![Condition::Equals(key.name.clone(), raw)],
+            changes: vec![Change::Replace(key.name.clone(), self.keys.seal(&plain))],
+        };
+        match self.store.update(update).await? {
+            true => Ok(Resealed::Renewed),
+            false => Ok(Resealed::Current),
+        }
+    }
+
+    /// Whether a condition failed only because the value was sealed anew meanwhile, and holds in its
+    /// new form then.
+    async fn resealed(&self, update: &mut Update) -> Result<bool, VaultFailure> {
+        let mut is_other_seal = false;
+        for condition in &mut update.conditions {
+            let Condition::Equals(name, expected) = condition else { continue };
+            let key = Key { group: update.group.clone(), name: name.clone() };
+            let Some(there) = self.store.get(&key).await? else { return Ok(false) };
+            if there == *expected {
+                continue;
+            }
+            match (self.keys.open(&there), self.keys.open(expected)) {
+                (Some(one), Some(other)) if one == other => *expected = there,
+                _ => return Ok(false),
+            }
+            is_other_seal = true;
+        }
+        Ok(is_other_seal)
+    }
+
     /// Begins changes of one group.
     pub fn batch(&self, group: &str) -> Batch<'_> {
         let update =
@@ -168,8 +232,16 @@ impl Batch<'_> {
     ///
     /// # Errors
     /// [`VaultFailure::Store`]: they may then have been made or not.
-    pub async fn commit(self) -> Result<bool, VaultFailure> {
-        Ok(self.vault.store.update(self.update).await?)
+    pub async fn commit(mut self) -> Result<bool, VaultFailure> {
+        for _ in 0..ATTEMPTS {
+            if self.vault.store.update(self.update.clone()).await? {
+                return Ok(true);
+            }
+            if !self.vault.resealed(&mut self.update).await? {
+                return Ok(false);
+            }
+        }
+        Ok(false)
     }
 }
 

@@ -6,6 +6,7 @@ mod extract;
 mod get_session;
 mod guard;
 mod health;
+mod keys;
 mod list_sessions;
 mod mcp_session;
 mod put_session;
@@ -20,7 +21,7 @@ use axum::{
     extract::{DefaultBodyLimit, MatchedPath, Request},
     middleware::{Next, from_fn, from_fn_with_state},
     response::{IntoResponse, Response},
-    routing::get,
+    routing::{get, post},
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::timeout;
@@ -29,6 +30,8 @@ use crate::{
     clock, error::Refusal, mcp_sessions::McpSessions, oauth::upstream::Provider, page,
     sessions::Sessions, store::Store, tokens::Tokens,
 };
+
+pub use self::keys::{Keys, KeysReport};
 
 /// The longest body that is read.
 pub const BODY_LIMIT: usize = 64 * 1024;
@@ -50,6 +53,8 @@ pub struct Internal {
     pub metrics: PrometheusHandle,
     /// Asked by `/readyz`, if there is an OAuth part.
     pub provider: Option<Provider>,
+    /// What is told of the keys, if there is an OAuth part.
+    pub keys: Option<Keys>,
     /// What the web page signs its forms with.
     pub page: page::Keys,
 }
@@ -64,6 +69,8 @@ pub fn router(internal: Internal) -> Router {
         .route("/v1/sessions", get(list_sessions::answer).delete(delete_sessions::answer))
         .route("/v1/mcp-sessions/{key}", get(mcp_session::owner).put(mcp_session::bind))
         .route("/v1/revocations", get(revocations::answer))
+        .route("/v1/keys", get(keys::report))
+        .route("/v1/reencryption", post(keys::reencrypt))
         .route("/metrics", get(health::metrics))
         .route_layer(from_fn_with_state(internal.clone(), guard::bearer));
     Router::new()

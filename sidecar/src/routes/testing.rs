@@ -47,6 +47,7 @@ impl Server {
             page: page::Keys::new(tokens.as_ref(), clock.clone()),
             tokens,
             provider: None,
+            keys: None,
             metrics: PrometheusBuilder::new().build_recorder().handle(),
         };
         let listener = tokio::net::TcpListener::bind("127.0.0.1:0").await.unwrap();

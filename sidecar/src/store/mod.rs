@@ -80,6 +80,10 @@ pub trait Store: Send + Sync + 'static {
     /// Makes all changes of one group if all its conditions hold, else none. Tells which.
     async fn update(&self, update: Update) -> Answer<bool>;
 
+    /// Keys of values, from where `after` stands on, some `limit` of them. A value that is there from the
+    /// first call to the last is named at least once.
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Answer<Scan>;
+
     /// Removes what has expired, where that does not happen by itself. Tells how much it was.
     async fn sweep(&self) -> Answer<usize>;
 }
@@ -147,6 +151,15 @@ pub struct Key {
     pub name: String,
 }
 
+/// Some of the keys that there are.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Scan {
+    /// The keys.
+    pub keys: Vec<Key>,
+    /// Where it goes on; `None`: this was the end.
+    pub next: Option<String>,
+}
+
 /// What must hold for an [`Update`] to happen.
 #[derive(Clone, Debug)]
 pub enum Condition {
@@ -161,6 +174,8 @@ pub enum Condition {
 pub enum Change {
     /// Put a value, which is gone after the time to live.
     Put(String, Vec<u8>, Duration),
+    /// Put another value in the place of one that is there, which lives no longer by it.
+    Replace(String, Vec<u8>),
     /// Remove a value, if it is there.
     Remove(String),
 }

@@ -36,6 +36,8 @@ macro_rules! for_store {
             a_value_is_taken_once,
             of_many_who_swap_one_value_one_wins,
             a_value_expires,
+            a_value_that_is_replaced_lives_no_longer,
+            every_value_is_found_by_going_through_them,
         );
         $crate::store::suite::for_store!($new => properties:
             no_follower_misses_a_live_entry,
@@ -349,6 +351,49 @@ pub(crate) async fn a_value_expires(store: AnyStore) {
     assert_eq!(store.take(&key("a")).await.unwrap(), None);
     let absent = Condition::Absent("a".to_owned());
     assert!(store.update(update(vec![absent], put())).await.unwrap());
+}
+
+pub(crate) async fn a_value_that_is_replaced_lives_no_longer(store: AnyStore) {
+    let put = Change::Put("a".to_owned(), b"1".to_vec(), Duration::from_millis(300));
+    assert!(store.update(update(vec![], vec![put])).await.unwrap());
+    let other = || Change::Replace("a".to_owned(), b"2".to_vec());
+    let as_it_was = Condition::Equals("a".to_owned(), b"1".to_vec());
+    assert!(store.update(update(vec![as_it_was.clone()], vec![other()])).await.unwrap());
+    assert!(!store.update(update(vec![as_it_was], vec![other()])).await.unwrap());
+    assert_eq!(store.get(&key("a")).await.unwrap().as_deref(), Some(b"2".as_slice()));
+    tokio::time::sleep(Duration::from_millis(350)).await;
+    assert_eq!(store.get(&key("a")).await.unwrap(), None);
+    assert!(store.update(update(vec![], vec![other()])).await.unwrap());
+    assert_eq!(store.get(&key("a")).await.unwrap(), None, "there was nothing to replace");
+}
+
+pub(crate) async fn every_value_is_found_by_going_through_them(store: AnyStore) {
+    let mut expected = Vec::new();
+    for number in 0..100 {
+        let group = format!("client:https://c.example/{{{number}}}:x y");
+        let put = Change::Put("n".to_owned(), b"1".to_vec(), Duration::from_secs(100));
+        let update = Update { group: group.clone(), conditions: vec![], changes: vec![put] };
+        assert!(store.update(update).await.unwrap());
+        expected.push(Key { group, name: "n".to_owned() });
+    }
+    let (mut found, mut after) = (Vec::new(), None);
+    loop {
+        let page = store.scan(after.as_deref(), 7).await.unwrap();
+        found.extend(page.keys);
+        after = page.next;
+        if after.is_none() {
+            break;
+        }
+    }
+    let names = |keys: &[Key]| {
+        let mut names: Vec<_> = keys.iter().map(|key| key.group.clone()).collect();
+        names.sort();
+        names.dedup();
+        names
+    };
+    assert_eq!(names(&found), names(&expected));
+    let strange = store.scan(Some("a place of another store"), 1000).await.unwrap();
+    assert_eq!(names(&strange.keys), names(&expected), "it is begun anew");
 }
 
 /// Puts something of everything into a store.

@@ -1,10 +1,16 @@
 //! `mcp-auth` over real Redis that goes away: killed and restarted, failed over by Sentinel, and
 //! a Cluster that loses a master. Nothing hangs, and it goes on by itself.
 
-use std::{path::Path, process::Command, time::Duration};
+use std::{collections::BTreeSet, path::Path, process::Command, time::Duration};
 
 use crate::support::{Process, Sidecar, free_port, redis, report};
-use mcp_auth::clock::instant;
+use mcp_auth::{
+    clock::instant,
+    store::{
+        Change, Store, Update,
+        redis::{RedisAddress, RedisStore},
+    },
+};
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
@@ -108,6 +114,7 @@ async fn a_cluster_fails_over_a_master() {
     }
     let cursor = revoke_user(&sidecar, "bob").await;
     assert_eq!(listed(&sidecar).await, 60);
+    assert_eq!(values_put_and_found(&url).await, 200);
     for port in ports {
         settle(port, |info| !info.contains("role:slave") || info.contains("master_link_status:up"));
     }
@@ -130,6 +137,26 @@ async fn a_cluster_fails_over_a_master() {
     revoke_user(&sidecar, "alice").await;
     let page = feed(&sidecar, &format!("?after={cursor}")).await;
     assert_eq!(page["entries"][0]["user_id"], "alice", "{page}");
+}
+
+/// Puts two hundred values, and counts those that are found by going through all masters.
+async fn values_put_and_found(url: &str) -> usize {
+    let store = RedisStore::new(RedisAddress::parse(url).unwrap());
+    for number in 0..200 {
+        let put = Change::Put("n".to_owned(), b"1".to_vec(), Duration::from_secs(100));
+        let group = format!("group-{number}");
+        let update = Update { group, conditions: vec![], changes: vec![put] };
+        assert!(store.update(update).await.unwrap());
+    }
+    let (mut found, mut after) = (BTreeSet::new(), None);
+    loop {
+        let page = store.scan(after.as_deref(), 10).await.unwrap();
+        found.extend(page.keys.into_iter().map(|key| key.group));
+        after = page.next;
+        if after.is_none() {
+            return found.len();
+        }
+    }
 }
 
 fn sentinel(folder: &Path, master: u16) -> (u16, Process) {

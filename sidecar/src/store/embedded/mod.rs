@@ -16,7 +16,7 @@ use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase};
 
 use self::writer::Writer;
 use super::{
-    Answer, FeedCursor, FeedRead, Holder, Key, Store, StoreFailure, Stored, Swap, Update,
+    Answer, FeedCursor, FeedRead, Holder, Key, Scan, Store, StoreFailure, Stored, Swap, Update,
     record::{Position, Record},
 };
 use crate::clock::Clock;
@@ -143,6 +143,11 @@ impl Store for EmbeddedStore {
     async fn update(&self, update: Update) -> Answer<bool> {
         let now = self.clock.now();
         self.writer.write(move |txn| values::update(txn, &update, now)).await
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Answer<Scan> {
+        let after = after.map(str::to_owned);
+        self.read(move |txn| values::scan(txn, after.as_deref(), limit)).await
     }
 
     async fn sweep(&self) -> Answer<usize> {

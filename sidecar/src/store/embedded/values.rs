@@ -1,9 +1,11 @@
 //! The values of the OAuth part in redb, each with an end of life. They arrive encrypted.
 
+use std::ops::Bound;
+
 use auth_core::time::UnixTime;
 use redb::{ReadTransaction, ReadableTable, TableDefinition, WriteTransaction};
 
-use crate::store::{Change, Condition, Key, Update};
+use crate::store::{Change, Condition, Key, Scan, Update};
 
 /// Group and name, to end of life in milliseconds and value.
 const VALUES: TableDefinition<(&str, &str), (u64, &[u8])> = TableDefinition::new("value.values");
@@ -51,6 +53,7 @@ pub(super) fn update(
     for change in &update.changes {
         match change {
             Change::Remove(name) => remove(txn, group, name)?,
+            Change::Replace(name, value) => replace(txn, (group, name), value)?,
             Change::Put(name, value, ttl) => {
                 remove(txn, group, name)?;
                 let end = (now + *ttl).millis();
@@ -77,6 +80,44 @@ pub(super) fn drop_expired(
         remove(txn, group, name)?;
     }
     Ok(over.len())
+}
+
+fn replace(txn: &WriteTransaction, key: (&str, &str), value: &[u8]) -> Result<(), redb::Error> {
+    let mut values = txn.open_table(VALUES)?;
+    let end = values.get(key)?.map(|found| found.value().0);
+    if let Some(end) = end {
+        values.insert(key, (end, value))?;
+    }
+    Ok(())
+}
+
+/// The place is the last key that was given: its group's length, its group and its name.
+pub(super) fn scan(
+    txn: &ReadTransaction,
+    after: Option<&str>,
+    limit: usize,
+) -> Result<Scan, redb::Error> {
+    let after = after.and_then(place).unwrap_or_default();
+    let bounds = (Bound::Excluded((after.0, after.1)), Bound::Unbounded);
+    let keys: Vec<Key> = txn
+        .open_table(VALUES)?
+        .range::<(&str, &str)>(bounds)?
+        .take(limit)
+        .map(|row| {
+            row.map(|(key, _)| {
+                let (group, name) = key.value();
+                Key { group: group.to_owned(), name: name.to_owned() }
+            })
+        })
+        .collect::<Result<_, _>>()?;
+    let last = keys.last().filter(|_| keys.len() == limit);
+    let next = last.map(|key| format!("{} {}{}", key.group.len(), key.group, key.name));
+    Ok(Scan { keys, next })
+}
+
+fn place(text: &str) -> Option<(&str, &str)> {
+    let (length, rest) = text.split_once(' ')?;
+    rest.split_at_checked(length.parse().ok()?)
 }
 
 fn living(

@@ -71,6 +71,18 @@ pub(super) fn value(key: &Key) -> String {
     value_of(&key.group, &key.name)
 }
 
+/// The pattern that `SCAN` finds all values by.
+pub(super) fn all_values() -> String {
+    format!("{VERSION}:{{v:*")
+}
+
+/// The key of a value by its name in Redis.
+pub(super) fn parse_value(name: &str) -> Option<Key> {
+    let rest = name.strip_prefix(VERSION)?.strip_prefix(":{v:")?;
+    let (group, name) = rest.rsplit_once("}:")?;
+    Some(Key { group: group.to_owned(), name: name.to_owned() })
+}
+
 pub(super) fn value_of(group: &str, name: &str) -> String {
     format!("{VERSION}:{{v:{group}}}:{name}")
 }

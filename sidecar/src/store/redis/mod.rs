@@ -9,6 +9,7 @@ mod address;
 mod connection;
 mod feed;
 mod keys;
+mod scan;
 mod sessions;
 mod values;
 
@@ -21,7 +22,7 @@ use auth_core::{revocation::Revocation, session_id::SessionId, time::UnixTime};
 pub use self::address::{AddressRefused, CaRefused, RedisAddress};
 use self::{connection::Connection, feed::Feed, sessions::Sessions, values::Values};
 use super::{
-    Answer, FeedCursor, FeedRead, Holder, Key, Store, StoreFailure, Stored, Swap, Update,
+    Answer, FeedCursor, FeedRead, Holder, Key, Scan, Store, StoreFailure, Stored, Swap, Update,
     record::{Position, Record},
 };
 
@@ -99,6 +100,10 @@ impl Store for RedisStore {
 
     async fn update(&self, update: Update) -> Answer<bool> {
         self.values.update(&update).await
+    }
+
+    async fn scan(&self, after: Option<&str>, limit: usize) -> Answer<Scan> {
+        self.values.scan(after, limit).await
     }
 
     async fn sweep(&self) -> Answer<usize> {

@@ -6,9 +6,9 @@ use redis::cmd;
 
 use super::{
     connection::{Again, Connection, Link, Script},
-    keys,
+    keys, scan,
 };
-use crate::store::{Answer, Change, Condition, Key, Update};
+use crate::store::{Answer, Change, Condition, Key, Scan, Update};
 
 pub(super) struct Values {
     connection: Connection,
@@ -55,6 +55,11 @@ impl Values {
                     args.push(ttl.as_millis().max(1).to_string().into_bytes());
                     args.push(value.clone());
                 }
+                Change::Replace(replaced, value) => {
+                    keys.push(name(replaced));
+                    args.push(b"keep".to_vec());
+                    args.push(value.clone());
+                }
                 Change::Remove(removed) => {
                     keys.push(name(removed));
                     args.extend([Vec::new(), Vec::new()]);
@@ -62,6 +67,10 @@ impl Values {
             }
         }
         self.connection.run(Again::No, |link| UPDATE.run(link, &keys, &args)).await
+    }
+
+    pub(super) async fn scan(&self, after: Option<&str>, limit: usize) -> Answer<Scan> {
+        scan::scan(&self.connection, after, limit).await
     }
 
     async fn one(&self, verb: &str, again: Again, key: &Key) -> Answer<Option<Vec<u8>>> {
