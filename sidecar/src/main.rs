@@ -2,15 +2,18 @@
 
 use std::{
     env,
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     process::ExitCode,
 };
 
 use anyhow::Context;
 use clap::Parser;
 use mcp_auth::{
-    cli::{Cli, Command, ConfigCommand},
-    commands,
+    cli::{Cli, Command, ConfigCommand, SetupArgs},
+    commands::{
+        self,
+        setup::{Printed, Stopped},
+    },
     config::{
         Config, Refused,
         raw::{Flags, RawConfig},
@@ -53,6 +56,23 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             },
             Err(why) => Ok(refused(&why.to_string())),
         },
+        Command::Setup(args) => setup(&args),
+    }
+}
+
+fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
+    let is_terminal = io::stdout().is_terminal();
+    match runtime()?.block_on(commands::setup::run(args, variable, is_terminal)) {
+        Ok(Printed { report, configuration: None }) => print(&report),
+        Ok(Printed { report, configuration: Some(configuration) }) => {
+            let _ = io::stderr().write_all(report.as_bytes());
+            print(&configuration)
+        }
+        Err(Stopped { report, why }) => {
+            print(&report)?;
+            complain(&why.to_string());
+            Ok(if why.is_usage() { ExitCode::from(USAGE) } else { ExitCode::FAILURE })
+        }
     }
 }
 

@@ -1,10 +1,14 @@
 //! The command line: one file for the arguments of each command that has its own.
 
 mod sessions;
+mod setup;
 
 use clap::{Parser, Subcommand};
 
-pub use self::sessions::{HolderArgs, RevokeArgs, SessionsArgs, SessionsCommand};
+pub use self::{
+    sessions::{HolderArgs, RevokeArgs, SessionsArgs, SessionsCommand},
+    setup::{DeploymentArgs, OutputArgs, OutputForm, SetupArgs, SetupAuth0Args, SetupCommand},
+};
 use crate::config::raw::{Flags, SECRETS_HELP};
 
 /// Sessions, revocations and the OAuth authorization server beside the mcp-auth filter.
@@ -27,6 +31,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// See who is in, and throw somebody out
     Sessions(SessionsArgs),
+    /// Prepare the identity provider, and write the configuration for it
+    Setup(SetupArgs),
 }
 
 /// What can be done with the configuration.

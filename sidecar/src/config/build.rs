@@ -80,8 +80,7 @@ impl Config {
             return Err(Refused::new("MCP_AUTH_TOKEN", why));
         }
         let revocation_ttl = time(raw, "MCP_AUTH_REVOCATION_TTL", 24 * 3600)?;
-        let insecure_http_hosts = HttpHosts::parse(raw.text("MCP_AUTH_INSECURE_HTTP_HOSTS"))
-            .map_err(|why| Refused::new("MCP_AUTH_INSECURE_HTTP_HOSTS", &why))?;
+        let insecure_http_hosts = http_hosts(raw)?;
         let user_id_hash_digits = hash_digits(raw)?;
         let store = store(raw)?;
         let oauth = oauth(raw, &insecure_http_hosts, &store)?;
@@ -106,6 +105,16 @@ impl Config {
             oauth,
         })
     }
+}
+
+pub(crate) fn http_hosts(raw: &RawConfig) -> Result<HttpHosts, Refused> {
+    let name = "MCP_AUTH_INSECURE_HTTP_HOSTS";
+    HttpHosts::parse(raw.text(name)).map_err(|why| Refused::new(name, &why))
+}
+
+pub(crate) fn public_url(raw: &RawConfig, http: &HttpHosts) -> Result<GivenUrl, Refused> {
+    let name = "MCP_AUTH_URL";
+    GivenUrl::parse(required(raw, name)?, http).map_err(|why| Refused::new(name, &why))
 }
 
 fn hash_digits(raw: &RawConfig) -> Result<HashDigits, Refused> {
@@ -169,10 +178,9 @@ fn oauth(
     if signing_keys.is_empty() {
         return Err(missing("JWT_SIGNING_KEY"));
     }
-    let url = required(raw, "MCP_AUTH_URL")?;
     Ok(Some(OAuthConfig {
         provider: provider(raw, issuer)?,
-        url: GivenUrl::parse(url, http).map_err(|why| Refused::new("MCP_AUTH_URL", &why))?,
+        url: public_url(raw, http)?,
         resources: resources(raw, http)?,
         scopes: scopes(raw)?,
         lifetimes: lifetimes(raw)?,
@@ -194,7 +202,7 @@ fn oauth(
     }))
 }
 
-fn issuer(raw: &RawConfig, http: &HttpHosts) -> Result<Option<GivenUrl>, Refused> {
+pub(crate) fn issuer(raw: &RawConfig, http: &HttpHosts) -> Result<Option<GivenUrl>, Refused> {
     match (raw.text("AUTH0_DOMAIN"), raw.text("OIDC_ISSUER")) {
         (None, None) => Ok(None),
         (Some(_), Some(_)) => Err(Refused::both("AUTH0_DOMAIN", "OIDC_ISSUER")),
@@ -269,7 +277,7 @@ fn brand(raw: &RawConfig, http: &HttpHosts) -> Result<Brand, Refused> {
     Ok(Brand { name, logo: logo.map_err(|why| Refused::new("MCP_AUTH_BRAND_LOGO", &why))? })
 }
 
-fn resources(raw: &RawConfig, http: &HttpHosts) -> Result<Vec<GivenUrl>, Refused> {
+pub(crate) fn resources(raw: &RawConfig, http: &HttpHosts) -> Result<Vec<GivenUrl>, Refused> {
     let refused = |why: String| Refused::new("MCP_RESOURCES", &why);
     let texts = list(required(raw, "MCP_RESOURCES")?).map_err(refused)?;
     let parse = |text: &String| {
@@ -278,7 +286,7 @@ fn resources(raw: &RawConfig, http: &HttpHosts) -> Result<Vec<GivenUrl>, Refused
     texts.iter().map(parse).collect()
 }
 
-fn scopes(raw: &RawConfig) -> Result<Vec<String>, Refused> {
+pub(crate) fn scopes(raw: &RawConfig) -> Result<Vec<String>, Refused> {
     let scopes = list(raw.text("MCP_SCOPES").unwrap_or("mcp:read,mcp:write"));
     let scopes = scopes.map_err(|why| Refused::new("MCP_SCOPES", &why))?;
     if !scopes.iter().all(|scope| is_scope(scope)) {
@@ -287,7 +295,7 @@ fn scopes(raw: &RawConfig) -> Result<Vec<String>, Refused> {
     Ok(scopes)
 }
 
-fn lifetimes(raw: &RawConfig) -> Result<Lifetimes, Refused> {
+pub(crate) fn lifetimes(raw: &RawConfig) -> Result<Lifetimes, Refused> {
     const HOUR: u64 = 3600;
     let lifetimes = Lifetimes {
         access_token: time(raw, "MCP_ACCESS_TOKEN_TTL", HOUR / 4)?,

@@ -164,6 +164,11 @@ impl RawConfig {
         Ok(Self { texts: flags.texts(), secrets, files })
     }
 
+    /// Texts alone, by the names of their variables, for whoever needs some of them.
+    pub(crate) fn of_texts(texts: impl IntoIterator<Item = (&'static str, String)>) -> Self {
+        Self { texts: texts.into_iter().collect(), ..Self::default() }
+    }
+
     /// The same with the secrets that their files hold now, but for `REDIS_URL`.
     ///
     /// # Errors

@@ -42,7 +42,7 @@ impl HttpHosts {
 
 impl GivenUrl {
     /// An absolute URL without user, query or fragment: `https:`, or `http:` where allowed.
-    pub(super) fn parse(text: &str, http: &HttpHosts) -> Result<Self, String> {
+    pub(crate) fn parse(text: &str, http: &HttpHosts) -> Result<Self, String> {
         let url = Url::parse(text).map_err(|_| "is not an absolute URL".to_owned())?;
         match url.scheme() {
             "https" => {}
@@ -129,7 +129,7 @@ impl fmt::Debug for Key256 {
 }
 
 /// A duration of at least a second.
-pub(super) fn duration(text: &str) -> Result<Duration, String> {
+pub(crate) fn duration(text: &str) -> Result<Duration, String> {
     match parse_duration(text) {
         Ok(duration) if duration < Duration::from_secs(1) => {
             Err("must be at least a second".to_owned())

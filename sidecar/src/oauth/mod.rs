@@ -35,6 +35,8 @@ pub mod transaction;
 pub mod upstream;
 pub mod vault;
 
+pub(crate) use self::routes::public_paths;
+
 use std::{path::PathBuf, sync::Arc};
 
 use auth_core::user_id::HashDigits;

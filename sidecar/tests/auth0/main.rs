@@ -5,3 +5,5 @@
 mod client;
 #[cfg(test)]
 mod double;
+#[cfg(test)]
+mod setup;

@@ -49,6 +49,25 @@ pub(super) fn router(server: AuthorizationServer) -> Router {
         .with_state(server)
 }
 
+/// What a gateway lets through without a token: everything above, for a base URL with this path.
+pub(crate) fn public_paths(base: &str) -> Vec<String> {
+    let below = [
+        "/authorize",
+        "/consent",
+        "/auth/callback",
+        "/logout",
+        "/register",
+        "/jwks.json",
+        "/token",
+        "/revoke",
+        "/introspect",
+    ];
+    let metadata = ["oauth-authorization-server", "openid-configuration"];
+    let mut paths: Vec<_> = metadata.into_iter().flat_map(|name| places(name, base)).collect();
+    paths.extend(below.map(|path| format!("{base}{path}")));
+    paths
+}
+
 /// What people see. No page of another site may read it, so it has no CORS.
 fn pages() -> Router<AuthorizationServer> {
     // Looking at the callback without fetching it must not use it up.
@@ -79,18 +98,19 @@ fn for_servers() -> Router<AuthorizationServer> {
 /// The metadata, everywhere that clients look: RFC 8414 §3.1 inserts the issuer's path, OpenID
 /// Connect Discovery §4 appends to it, and clients of old drop it.
 fn discovery(base: &str) -> Router<AuthorizationServer> {
-    let places = |name: &str| {
-        let name = format!("/.well-known/{name}");
-        BTreeSet::from([format!("{name}{base}"), format!("{base}{name}"), name])
-    };
     let mut router = Router::new();
-    for place in places("oauth-authorization-server") {
+    for place in places("oauth-authorization-server", base) {
         router = router.route(&place, get(metadata::oauth));
     }
-    for place in places("openid-configuration") {
+    for place in places("openid-configuration", base) {
         router = router.route(&place, get(metadata::openid));
     }
     readable_by_pages_of_any_site(router)
+}
+
+fn places(name: &str, base: &str) -> BTreeSet<String> {
+    let name = format!("/.well-known/{name}");
+    BTreeSet::from([format!("{name}{base}"), format!("{base}{name}"), name])
 }
 
 /// What a page of another site sends is its own, because no cookie counts here.

@@ -88,7 +88,10 @@ pub(super) async fn create(
     let id = tenant.next("client");
     body.insert("client_id".to_owned(), json!(id));
     body.insert("client_secret".to_owned(), json!(format!("secret-of-{id}")));
-    body.entry("jwt_configuration").or_insert(json!({"alg": "RS256", "secret_encoded": false}));
+    let jwt = body.entry("jwt_configuration").or_insert(json!({}));
+    for (name, usual) in [("alg", json!("HS256")), ("secret_encoded", json!(false))] {
+        jwt.as_object_mut().unwrap().entry(name).or_insert(usual);
+    }
     tenant.clients.push(body.clone());
     if tenant.settings["flags"]["enable_client_connections"] == true {
         let all: Vec<_> = tenant.connections.iter().map(|it| it["id"].clone()).collect();
