@@ -12,7 +12,7 @@ DEMO = $(TARGET_DIR)/release/mcp-demo
 DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envoy/demo.yaml --state-dir .run
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup build wasm dist demo up down test test-unit test-wasm test-blackbox lint fmt deny clean
+.PHONY: help setup build wasm dist demo up down test test-unit test-wasm test-blackbox differential lint fmt deny clean
 .PHONY: setup-wasm setup-wasm-tests setup-envoy setup-tests demo-binary
 
 help: ## List the targets
@@ -62,6 +62,9 @@ test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real E
 	SIGNATURE_VECTORS_BIN=$(TARGET_DIR)/debug/signature-vectors \
 	VERIFIER_PROBE_WASM=$(dir $(WASM_BUILT))verifier_probe.wasm \
 		.venv/bin/pytest -c tests/pytest.ini tests/blackbox $(PYTEST_ARGS)
+
+differential: ## Compare the filter with three other verifiers over 50,000 mutated tokens (MUTATIONS=n SEED=n)
+	MUTATIONS=$${MUTATIONS:-50000} $(MAKE) test-blackbox PYTEST_ARGS="-k differential"
 
 lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 	cargo fmt --all --check

@@ -33,7 +33,8 @@ def program() -> str:
 
 @dataclass(frozen=True)
 class Listener:
-    """One listener. `config` is the filter's, as JSON or as text as it is; None: no filter.
+    """One listener. `config` is the filter's, as JSON or as text as it is; None: no filter, or
+    `other`, an HTTP filter of Envoy's own.
 
     `routes` are prefixes with their cluster; whatever has none of them goes to `backend`.
     `module` is a filter instead of the one under test.
@@ -45,6 +46,7 @@ class Listener:
     port: int = 0  # 0: Envoy's choice
     routes: tuple[tuple[str, str], ...] = ()
     module: Path | None = None
+    other: dict[str, Any] | None = None
 
 
 @dataclass
@@ -153,7 +155,9 @@ class Envoy:
         }
 
     def _listener(self, name: str, listener: Listener) -> dict[str, Any]:
-        filters = [] if listener.config is None else [_wasm_filter(name, listener)]
+        filters = [listener.other] if listener.other else []
+        if listener.config is not None:
+            filters = [_wasm_filter(name, listener)]
         manager = {
             "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
             "stat_prefix": name,

@@ -1,0 +1,1 @@
+"""Mutated tokens, and what other verifiers make of them."""
