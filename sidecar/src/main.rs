@@ -12,12 +12,15 @@ use mcp_auth::{
     cli::{Cli, Command, ConfigCommand, SetupArgs},
     commands::{
         self,
+        keys::NotDone,
+        secrets::NotMade,
         setup::{Printed, Stopped},
     },
     config::{
         Config, Refused,
         raw::{Flags, RawConfig},
     },
+    secret::Secret,
     serve,
     telemetry::{self, LogFormat},
 };
@@ -46,14 +49,27 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok((config, _)) => print(&commands::config_check::describe(&config)),
             Err(why) => Ok(refused(&why)),
         },
-        Command::Sessions(args) => match RawConfig::collect(Flags::default(), token_only) {
-            Ok(raw) => match raw.tokens() {
-                Ok(tokens) => {
-                    let token = tokens.map(|tokens| tokens.first());
-                    print(&runtime()?.block_on(commands::sessions::run(&args, token.as_ref()))?)
+        Command::Secrets(command) => {
+            match runtime()?.block_on(commands::secrets::run(&command, variable)) {
+                Err(NotMade::Usage(why)) => Ok(refused(&why)),
+                made => print(&made?),
+            }
+        }
+        Command::Keys(args) => match token() {
+            Ok(token) => {
+                let tell = |told: &str| complain(told);
+                let run = commands::keys::run(&args, token.as_ref(), variable, &tell);
+                match runtime()?.block_on(run) {
+                    Err(NotDone::Usage(why)) => Ok(refused(&why)),
+                    done => print(&done?),
                 }
-                Err(why) => Ok(refused(&why.to_string())),
-            },
+            }
+            Err(why) => Ok(refused(&why.to_string())),
+        },
+        Command::Sessions(args) => match token() {
+            Ok(token) => {
+                print(&runtime()?.block_on(commands::sessions::run(&args, token.as_ref()))?)
+            }
             Err(why) => Ok(refused(&why.to_string())),
         },
         Command::Setup(args) => setup(&args),
@@ -122,8 +138,11 @@ fn variable(name: &str) -> Option<String> {
     env::var_os(name).map(|value| value.to_string_lossy().into_owned())
 }
 
-fn token_only(name: &str) -> Option<String> {
-    name.starts_with("MCP_AUTH_TOKEN").then(|| variable(name)).flatten()
+/// The token that commands send.
+fn token() -> Result<Option<Secret>, Refused> {
+    let only = |name: &str| name.starts_with("MCP_AUTH_TOKEN").then(|| variable(name)).flatten();
+    let tokens = RawConfig::collect(Flags::default(), only)?.tokens()?;
+    Ok(tokens.map(|tokens| tokens.first()))
 }
 
 fn runtime() -> anyhow::Result<tokio::runtime::Runtime> {

@@ -1,11 +1,17 @@
 //! The command line: one file for the arguments of each command that has its own.
 
+mod keys;
+mod place;
+mod secrets;
 mod sessions;
 mod setup;
 
 use clap::{Parser, Subcommand};
 
 pub use self::{
+    keys::{KeysArgs, KeysCommand, PolicyArgs, PruneArgs, RotateArgs, Target},
+    place::{ClusterArgs, PlaceArgs},
+    secrets::{Format, GenerateArgs, SecretsCommand},
     sessions::{HolderArgs, RevokeArgs, SessionsArgs, SessionsCommand},
     setup::{DeploymentArgs, OutputArgs, OutputForm, SetupArgs, SetupAuth0Args, SetupCommand},
 };
@@ -33,6 +39,11 @@ pub enum Command {
     Sessions(SessionsArgs),
     /// Prepare the identity provider, and write the configuration for it
     Setup(SetupArgs),
+    /// Make the secrets that `serve` needs
+    #[command(subcommand)]
+    Secrets(SecretsCommand),
+    /// See, rotate and prune keys
+    Keys(KeysArgs),
 }
 
 /// What can be done with the configuration.

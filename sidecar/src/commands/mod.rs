@@ -1,6 +1,8 @@
 //! What operators do from a terminal.
 
+mod api;
 pub mod config_check;
-pub mod private_file;
+pub mod keys;
+pub mod secrets;
 pub mod sessions;
 pub mod setup;

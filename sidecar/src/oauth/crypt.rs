@@ -1,12 +1,7 @@
 //! Encryption at rest: Fernet with `STORAGE_ENCRYPTION_KEY`, or with the key the embedded store
 //! makes for itself.
 
-use std::{
-    fmt, fs,
-    io::{self, Write},
-    os::unix::fs::{OpenOptionsExt, PermissionsExt},
-    path::Path,
-};
+use std::{fmt, fs, io, os::unix::fs::PermissionsExt, path::Path};
 
 use base64::{
     Engine,
@@ -17,7 +12,7 @@ use rand::RngCore;
 use sha2::{Digest, Sha256};
 use zeroize::Zeroizing;
 
-use crate::{config::values::Key256, live::Live};
+use crate::{config::values::Key256, live::Live, private_file};
 
 /// The key file of the embedded store.
 pub const KEY_FILE: &str = "storage.key";
@@ -126,18 +121,11 @@ impl fmt::Debug for StorageKeys {
     }
 }
 
-/// Written whole under another name first, so that a crash leaves no half key.
 fn generate(path: &Path) -> Result<Zeroizing<String>, io::Error> {
     let mut bytes = Zeroizing::new([0; 32]);
     rand::rngs::OsRng.fill_bytes(bytes.as_mut());
     let text = Zeroizing::new(URL_SAFE.encode(bytes.as_ref()));
-    let draft = path.with_extension("key.new");
-    let mut file =
-        fs::OpenOptions::new().write(true).create(true).truncate(true).mode(0o600).open(&draft)?;
-    file.set_permissions(fs::Permissions::from_mode(0o600))?;
-    file.write_all(text.as_bytes())?;
-    file.sync_all()?;
-    fs::rename(&draft, path)?;
+    private_file::replace(path, &text)?;
     Ok(text)
 }
 

@@ -81,6 +81,11 @@ impl SigningKeys {
     }
 }
 
+/// The `kid` that the key of this secret is published with.
+pub fn key_id(secret: &Key256) -> String {
+    Pair::derive(secret).kid
+}
+
 impl Pair {
     /// HKDF-SHA256 (RFC 5869) without salt; 32 bytes, big-endian, are the scalar, and the next
     /// counter is taken if they are out of range. That happens once in 2³² keys.

@@ -11,8 +11,8 @@ mod output;
 use crate::{
     auth0::Failure,
     cli::{SetupArgs, SetupCommand},
-    commands::private_file::NotWritten,
     config::{Refused, raw},
+    private_file::NotWritten,
     secret::Secret,
     tokens::Tokens,
 };

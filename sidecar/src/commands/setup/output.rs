@@ -7,7 +7,7 @@ use serde_json::{Map, Value, json};
 use super::{NotSetUp, Printed};
 use crate::{
     cli::{OutputArgs, OutputForm},
-    commands::private_file::{self, Written},
+    private_file::{self, Written},
     secret::Secret,
 };
 

@@ -3,7 +3,7 @@
 use std::{
     fs, io,
     io::Write,
-    os::unix::fs::PermissionsExt,
+    os::unix::fs::{MetadataExt, PermissionsExt, chown},
     path::{Path, PathBuf},
 };
 
@@ -52,10 +52,7 @@ pub fn write(path: &Path, text: &str, may_replace: bool) -> Result<Written, NotW
         Err(why) if why.kind() == io::ErrorKind::NotFound => Written::New,
         Err(why) => return Err(io(why)),
     };
-    let folder = path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."));
-    // Made with mode 0600, and renamed into place when everything is in it.
-    let mut file = NamedTempFile::new_in(folder).map_err(io)?;
-    file.write_all(text.as_bytes()).and_then(|()| file.as_file().sync_all()).map_err(io)?;
+    let file = draft(path, text).map_err(io)?;
     match written {
         Written::New => match file.persist_noclobber(path) {
             Ok(_) => Ok(written),
@@ -68,6 +65,37 @@ pub fn write(path: &Path, text: &str, may_replace: bool) -> Result<Written, NotW
             file.persist(path).map(|_| written).map_err(|why| io(why.error))
         }
     }
+}
+
+/// Puts a file with this text in the place of whatever is there, in one step. One that was there keeps
+/// its mode and owner, so that whoever reads it still can.
+///
+/// # Errors
+/// The file system's; what was there is still there then.
+pub fn replace(path: &Path, text: &str) -> io::Result<()> {
+    let file = draft(path, text)?;
+    if let Ok(there) = fs::metadata(path) {
+        let ours = file.as_file().metadata()?;
+        if (there.uid(), there.gid()) != (ours.uid(), ours.gid()) {
+            chown(file.path(), Some(there.uid()), Some(there.gid()))?;
+        }
+        let mode = fs::Permissions::from_mode(there.mode() & 0o7777);
+        file.as_file().set_permissions(mode)?;
+    }
+    file.persist(path)?;
+    fs::File::open(folder(path))?.sync_all()
+}
+
+/// Made with mode 0600, to be renamed into place when everything is in it.
+fn draft(path: &Path, text: &str) -> io::Result<NamedTempFile> {
+    let mut file = NamedTempFile::new_in(folder(path))?;
+    file.write_all(text.as_bytes())?;
+    file.as_file().sync_all()?;
+    Ok(file)
+}
+
+fn folder(path: &Path) -> &Path {
+    path.parent().filter(|it| !it.as_os_str().is_empty()).unwrap_or(Path::new("."))
 }
 
 #[cfg(test)]
@@ -90,5 +118,18 @@ mod tests {
         assert_eq!(fs::read_to_string(&path).unwrap(), "two");
         assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
         assert!(write(&path.join("below"), "x", false).is_err());
+    }
+
+    #[test]
+    fn a_file_that_is_replaced_keeps_its_mode() {
+        let folder = tempfile::tempdir().unwrap();
+        let path = folder.path().join("key");
+        let mode = || fs::metadata(&path).unwrap().permissions().mode() & 0o777;
+        replace(&path, "one").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode()), ("one", 0o600));
+        fs::set_permissions(&path, fs::Permissions::from_mode(0o640)).unwrap();
+        replace(&path, "two").unwrap();
+        assert_eq!((fs::read_to_string(&path).unwrap().as_str(), mode()), ("two", 0o640));
+        assert_eq!(fs::read_dir(folder.path()).unwrap().count(), 1, "nothing else is left");
     }
 }
