@@ -15,11 +15,14 @@ pub(crate) const IDENTITY_PROVIDER: Port =
 pub(crate) const MCP_SERVER: Port = Port { number: 9100, wanted_by: "the MCP server" };
 pub(crate) const REDIS: Port = Port { number: 6390, wanted_by: "Redis" };
 pub(crate) const SIDECAR: Port = Port { number: 8082, wanted_by: "the sidecar mcp-auth" };
+pub(crate) const AUTHORIZATION_SERVER: Port =
+    Port { number: 8081, wanted_by: "the authorization server of mcp-auth" };
 pub(crate) const GATEWAY: Port = Port { number: 10000, wanted_by: "Envoy" };
 pub(crate) const ADMIN: Port = Port { number: 9901, wanted_by: "Envoy's admin page" };
 
 /// All of them.
-pub(crate) const ALL: [Port; 6] = [IDENTITY_PROVIDER, MCP_SERVER, REDIS, SIDECAR, GATEWAY, ADMIN];
+pub(crate) const ALL: [Port; 7] =
+    [IDENTITY_PROVIDER, MCP_SERVER, REDIS, SIDECAR, AUTHORIZATION_SERVER, GATEWAY, ADMIN];
 
 /// A port cannot be had.
 #[derive(Debug, thiserror::Error)]

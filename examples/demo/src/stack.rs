@@ -6,6 +6,9 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitStatus};
 use std::time::Duration;
 
+use base64::Engine as _;
+use base64::engine::general_purpose::URL_SAFE;
+
 use crate::args::Options;
 use crate::clock::Stopwatch;
 use crate::ports::{self, Taken};
@@ -17,6 +20,9 @@ use crate::state::{State, Unusable};
 pub(crate) const ISSUER: &str = "http://127.0.0.1:9000/";
 /// The MCP server as its clients know it: the gateway's address, and the tokens' audience.
 pub(crate) const RESOURCE: &str = "http://127.0.0.1:10000/mcp";
+/// The authorization server in front of the identity provider, as its clients know it: the
+/// gateway, which passes them on to the sidecar.
+pub(crate) const AUTHORIZATION_SERVER: &str = "http://127.0.0.1:10000";
 /// The internal API of the sidecar, for the filter and operators.
 pub(crate) const SIDECAR: &str = "http://127.0.0.1:8082";
 /// Envoy's admin page.
@@ -173,7 +179,17 @@ fn redis() -> Command {
 /// Over Redis where it is installed, else over its embedded store.
 fn sidecar(options: &Options, redis_is_here: bool) -> Command {
     let mut command = Command::new(options.dist.join("mcp-auth"));
-    command.arg("serve");
+    command.arg("serve").envs([
+        ("OIDC_ISSUER", ISSUER),
+        ("OIDC_CLIENT_ID", "mcp-auth"),
+        ("OIDC_CLIENT_SECRET", "dev-secret"),
+        ("MCP_AUTH_URL", AUTHORIZATION_SERVER),
+        ("MCP_RESOURCES", RESOURCE),
+    ]);
+    // New keys each time: what an earlier demo has issued is good no more.
+    let (signing_key, storage_key): ([u8; 32], [u8; 32]) = rand::random();
+    command.env("JWT_SIGNING_KEY", signing_key.map(|byte| format!("{byte:02x}")).concat());
+    command.env("STORAGE_ENCRYPTION_KEY", URL_SAFE.encode(storage_key));
     match redis_is_here {
         true => command.env("REDIS_URL", "redis://127.0.0.1:6390"),
         false => command.env("MCP_AUTH_DATA", options.state_dir.join("mcp-auth-data")),

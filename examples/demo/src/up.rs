@@ -11,11 +11,11 @@ use anyhow::{Context as _, bail};
 
 use crate::args::Options;
 use crate::clock::Stopwatch;
-use crate::oauth::Provider;
+use crate::oauth::{AuthorizationServer, KNOWN_CLIENT};
 use crate::process::{Found, Process};
 use crate::report;
 use crate::signals;
-use crate::stack::{ADMIN, ISSUER, NotUp, RESOURCE, Stack};
+use crate::stack::{ADMIN, AUTHORIZATION_SERVER, ISSUER, NotUp, RESOURCE, Stack};
 use crate::state::State;
 
 /// Starts the stack, leaves it running and says how to use it.
@@ -29,11 +29,12 @@ pub(crate) async fn up(options: &Options) -> anyhow::Result<()> {
         return Err(NotUp::Already.into());
     }
     state.forget()?;
-    report::progress("starting dev-idp, mcp-server and envoy");
+    report::progress("starting dev-idp, mcp-server, mcp-auth and envoy");
     let mut holder = Process::start("demo", &mut hold_command(options)?, &options.state_dir, "")?;
     wait_until_held(&state, &mut holder).await?;
-    let token = Provider::discover(ISSUER).await?.log_in("alice@example.com", RESOURCE).await;
-    let token = token.context("no token from the identity provider")?;
+    let provider = AuthorizationServer::discover(ISSUER).await?;
+    let tokens = provider.log_in(KNOWN_CLIENT, "alice@example.com", RESOURCE).await;
+    let token = tokens.context("no token from the identity provider")?.access;
     holder.release();
     report::chapter(&format!("The stack is up, after {clock}."));
     anstream::println!("{}", how_to_use(token.as_str(), &options.state_dir));
@@ -124,6 +125,7 @@ fn how_to_use(token: &str, logs: &Path) -> String {
     format!(
         r#"
   MCP server, through Envoy   {RESOURCE}
+  authorization server        {AUTHORIZATION_SERVER}
   identity provider           {ISSUER}
   Envoy's admin page          {ADMIN}/
   logs                        {logs}/*.log
@@ -139,10 +141,13 @@ Who is that?
     -H 'MCP-Protocol-Version: 2026-07-28' -H 'Mcp-Method: tools/call' -H 'Mcp-Name: whoami' \
     -d '{call}'
 
-With a client of your own, for example:
+With a client of your own that logs in by itself (Claude, VS Code, Cursor, the inspector): give it the
+MCP server's address and nothing else. It registers, your browser asks whether it may, and you log in
+as anybody. For example:
 
-  npx @modelcontextprotocol/inspector --cli {RESOURCE} --transport http \
-    --header "Authorization: Bearer $TOKEN" --method tools/list
+  claude mcp add --transport http demo {RESOURCE}
+  npx @modelcontextprotocol/inspector      # its page asks for the address
+  npx mcp-remote {RESOURCE}
 
 Stop it: make down"#
     )

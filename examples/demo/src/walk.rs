@@ -10,6 +10,7 @@ use crate::clock::Stopwatch;
 use crate::report;
 use crate::stack::Stack;
 
+mod client;
 mod gateway;
 mod mcp;
 mod sessions;
@@ -62,6 +63,7 @@ pub(crate) async fn run(options: &Options) -> anyhow::Result<()> {
 
 async fn chapters(walk: &mut Walk) -> Result<(), Stopped> {
     tokens::chapter(walk).await?;
+    client::chapter(walk).await?;
     sessions::chapter(walk).await
 }
 

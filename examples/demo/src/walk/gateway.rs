@@ -1,13 +1,22 @@
 //! Plain HTTP requests to the gateway, for answers that no MCP client shows: refusals and
 //! metadata.
 
+use std::time::Duration;
+
 use anyhow::Context as _;
 use reqwest::header::WWW_AUTHENTICATE;
 use reqwest::{Client, StatusCode};
 use serde_json::Value;
 
-use crate::oauth::AccessToken;
+use super::{Expecting as _, Failure, expect};
+use crate::clock::Stopwatch;
+use crate::oauth::Token;
 use crate::stack::{ADMIN, RESOURCE};
+
+/// How long a revocation may take to arrive.
+const PATIENCE: Duration = Duration::from_secs(5);
+/// So many refusals in a row reach every worker of Envoy.
+const REFUSALS: usize = 20;
 
 /// What the gateway answered.
 #[derive(Debug)]
@@ -35,7 +44,7 @@ impl Answer {
 ///
 /// # Errors
 /// If no answer comes.
-pub(crate) async fn ask(http: &Client, token: Option<&AccessToken>) -> anyhow::Result<Answer> {
+pub(crate) async fn ask(http: &Client, token: Option<&Token>) -> anyhow::Result<Answer> {
     let ping = serde_json::json!({"jsonrpc": "2.0", "id": 1, "method": "ping"});
     let request =
         http.post(RESOURCE).header("accept", "application/json, text/event-stream").json(&ping);
@@ -49,6 +58,33 @@ pub(crate) async fn ask(http: &Client, token: Option<&AccessToken>) -> anyhow::R
     let challenge = challenge.unwrap_or_default().to_owned();
     let body = answer.bytes().await?;
     Ok(Answer { status, challenge, body: serde_json::from_slice(&body).unwrap_or_default() })
+}
+
+/// Asks until `token`, whose session was just revoked, is refused by every worker. Returns how long
+/// that took.
+///
+/// # Errors
+/// If it still passes after [`PATIENCE`].
+pub(super) async fn refused_for_good(http: &Client, token: &Token) -> Result<String, Failure> {
+    let since = Stopwatch::start();
+    let mut refused_after = None;
+    let mut refusals = 0;
+    while refusals < REFUSALS {
+        if since.has_run(PATIENCE) {
+            return Err(Failure::new("a refusal by every worker", "the token still passes"));
+        }
+        let answer = ask(http, Some(token)).await.expecting("an answer")?;
+        if answer.status == StatusCode::UNAUTHORIZED {
+            expect("description", &"The token's session was revoked.", &answer.description())?;
+            refused_after.get_or_insert_with(|| since.to_string());
+            refusals += 1;
+        } else {
+            refusals = 0;
+            refused_after = None;
+            tokio::time::sleep(Duration::from_millis(10)).await;
+        }
+    }
+    Ok(refused_after.unwrap_or_default())
 }
 
 /// How often the filter has refused for `reason`, as its metrics have it.

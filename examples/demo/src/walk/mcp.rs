@@ -11,7 +11,7 @@ use rmcp::transport::streamable_http_client::StreamableHttpClientTransportConfig
 use rmcp::{ClientLifecycleMode, ClientServiceExt as _};
 use serde_json::Value;
 
-use crate::oauth::AccessToken;
+use crate::oauth::Token;
 use crate::stack::RESOURCE;
 
 /// A client that has connected through the gateway.
@@ -23,7 +23,7 @@ impl McpClient {
     ///
     /// # Errors
     /// If the gateway or the server refuses.
-    pub(crate) async fn connect(token: &AccessToken) -> anyhow::Result<Self> {
+    pub(crate) async fn connect(token: &Token) -> anyhow::Result<Self> {
         Self::connect_with(token, HashMap::new(), ProtocolVersion::LATEST).await
     }
 
@@ -32,7 +32,7 @@ impl McpClient {
     /// # Errors
     /// If the gateway or the server refuses.
     pub(crate) async fn connect_with(
-        token: &AccessToken,
+        token: &Token,
         headers: HashMap<HeaderName, HeaderValue>,
         version: ProtocolVersion,
     ) -> anyhow::Result<Self> {

@@ -9,17 +9,15 @@ use rmcp::model::ProtocolVersion;
 use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
-use super::gateway::ask;
+use super::gateway::refused_for_good;
 use super::tokens::{User, alice_at, whoami};
 use super::{Expecting as _, Failure, Stopped, Told, Walk, expect, told};
 use crate::clock::Stopwatch;
 use crate::report;
 use crate::stack::{ISSUER, SIDECAR};
 
-/// How long a sighting or a revocation may take to arrive.
+/// How long a sighting may take to arrive.
 const PATIENCE: Duration = Duration::from_secs(5);
-/// So many refusals in a row reach every worker of Envoy.
-const REFUSALS: usize = 20;
 
 /// Takes the chapter.
 ///
@@ -70,24 +68,6 @@ fn session_id(claims: &Value, token: &str) -> String {
 async fn revoked(http: &Client, alice: &User, session: &str) -> Result<Told<()>, Failure> {
     let answer = http.delete(format!("{SIDECAR}/v1/sessions/{session}")).send().await;
     expect("status", &StatusCode::NO_CONTENT, &answer.expecting("an answer")?.status())?;
-    let since = Stopwatch::start();
-    let mut refused_after = None;
-    let mut refusals = 0;
-    while refusals < REFUSALS {
-        if since.has_run(PATIENCE) {
-            return Err(Failure::new("a refusal by every worker", "the token still passes"));
-        }
-        let answer = ask(http, Some(&alice.token)).await.expecting("an answer")?;
-        if answer.status == StatusCode::UNAUTHORIZED {
-            expect("description", &"The token's session was revoked.", &answer.description())?;
-            refused_after.get_or_insert_with(|| since.to_string());
-            refusals += 1;
-        } else {
-            refusals = 0;
-            refused_after = None;
-            tokio::time::sleep(Duration::from_millis(10)).await;
-        }
-    }
-    let time = refused_after.unwrap_or_default();
+    let time = refused_for_good(http, &alice.token).await?;
     Ok(told(format!("401 Unauthorized, reason session_revoked, for good after {time}")))
 }

@@ -13,19 +13,19 @@ use super::gateway::{ask, denials};
 use super::mcp::McpClient;
 use super::{Expecting as _, Failure, Stopped, Told, Walk, expect, told};
 use crate::clock::Stopwatch;
-use crate::oauth::{AccessToken, Knobs, Provider};
+use crate::oauth::{AuthorizationServer, KNOWN_CLIENT, Knobs, Token};
 use crate::report;
-use crate::stack::{ISSUER, RESOURCE};
+use crate::stack::{AUTHORIZATION_SERVER, ISSUER, RESOURCE};
 use crate::user_id;
 
-const ALICE: &str = "alice@example.com";
+pub(super) const ALICE: &str = "alice@example.com";
 
 /// Longer than the filter's `cooldown` between two fetches of keys (10 s by default).
 const COOLDOWN: Duration = Duration::from_secs(15);
 
 /// A user with a token, and the id that follows from its claims.
 pub(super) struct User {
-    pub(super) token: AccessToken,
+    pub(super) token: Token,
     pub(super) id: String,
 }
 
@@ -37,14 +37,10 @@ pub(super) async fn chapter(walk: &mut Walk) -> Result<(), Stopped> {
     report::chapter("A token decides who comes in, and under which name");
     let http = Client::new();
     let metadata_url = walk.step("A request without a token", without_token(&http)).await?;
-    let issuer = walk
-        .step(
-            "The document that the challenge points to (RFC 9728)",
-            metadata(&http, &metadata_url),
-        )
-        .await?;
-    let title = "Alice logs in at the identity provider named there";
-    let alice = walk.step(title, log_in(&issuer)).await?;
+    let title = "The document that the challenge points to (RFC 9728)";
+    walk.step(title, metadata(&http, &metadata_url)).await?;
+    let title = "Alice logs in at the identity provider, by a client that it knows";
+    let alice = walk.step(title, log_in(ISSUER)).await?;
 
     let title = "Her MCP client lists the tools through Envoy";
     walk.step(title, list_tools(&alice)).await?;
@@ -69,7 +65,7 @@ pub(super) async fn chapter(walk: &mut Walk) -> Result<(), Stopped> {
         walk.step(title, refused(&http, order, reason)).await?;
     }
     let title = "The identity provider rotates its keys; the next token passes, nothing restarts";
-    walk.step(title, rotation(&issuer)).await
+    walk.step(title, rotation(ISSUER)).await
 }
 
 async fn without_token(http: &Client) -> Result<Told<String>, Failure> {
@@ -81,18 +77,18 @@ async fn without_token(http: &Client) -> Result<Told<String>, Failure> {
     Ok(Told { text, found: url })
 }
 
-async fn metadata(http: &Client, url: &str) -> Result<Told<String>, Failure> {
+async fn metadata(http: &Client, url: &str) -> Result<Told<()>, Failure> {
     let what = "RFC 9728 metadata";
     let answer = http.get(url).send().await.and_then(reqwest::Response::error_for_status);
     let document: Value = answer.expecting(what)?.json().await.expecting(what)?;
     let text = |value: &Value| value.as_str().unwrap_or_default().to_owned();
     expect("resource", &RESOURCE.to_owned(), &text(&document["resource"]))?;
-    let issuer = text(&document["authorization_servers"][0]);
-    expect("authorization server", &ISSUER.to_owned(), &issuer)?;
+    let servers = &document["authorization_servers"];
+    expect("authorization servers", &json!([AUTHORIZATION_SERVER, ISSUER]), servers)?;
     let scopes = &document["scopes_supported"];
-    let told =
-        format!("{url}\nresource {RESOURCE}\nauthorization server {issuer}\nscopes {scopes}");
-    Ok(Told { text: told, found: issuer })
+    let text =
+        format!("{url}\nresource {RESOURCE}\nauthorization servers {servers}\nscopes {scopes}");
+    Ok(told(text))
 }
 
 async fn log_in(issuer: &str) -> Result<Told<User>, Failure> {
@@ -107,8 +103,10 @@ async fn log_in(issuer: &str) -> Result<Told<User>, Failure> {
 }
 
 pub(super) async fn alice_at(issuer: &str) -> Result<User, Failure> {
-    let provider = Provider::discover(issuer).await.expecting("the provider's metadata")?;
-    let token = provider.log_in(ALICE, RESOURCE).await.expecting("a login")?;
+    let provider = AuthorizationServer::discover(issuer).await;
+    let provider = provider.expecting("the provider's metadata")?;
+    let tokens = provider.log_in(KNOWN_CLIENT, ALICE, RESOURCE).await.expecting("a login")?;
+    let token = tokens.access;
     let claims = token.claims().expecting("a JWT")?;
     let id = user_id::from_claims(&claims).expecting("a user in the claims")?;
     Ok(User { token, id })
@@ -192,6 +190,6 @@ async fn rotation(issuer: &str) -> Result<Told<()>, Failure> {
     Ok(told(format!("{id}, by the new key {kid}, accepted after {waiting}")))
 }
 
-async fn user_id_through_the_gateway(token: &AccessToken) -> anyhow::Result<String> {
+async fn user_id_through_the_gateway(token: &Token) -> anyhow::Result<String> {
     McpClient::connect(token).await?.user_id().await
 }
