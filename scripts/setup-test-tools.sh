@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the black-box tests need beside Rust and Envoy: the Python packages of
 # tests/requirements.txt in the project's own .venv, the Node.js programs of tests/node, redis-server,
-# and Chromium with its driver. Does nothing when they are there.
+# kubectl, and Chromium with its driver. Does nothing when they are there.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -25,6 +25,7 @@ main() {
     cp "$node/package-lock.json" "$stamp"
   fi
   command -v redis-server >/dev/null || apt_install redis-server "a real Redis for the session tests"
+  command -v kubectl >/dev/null || apt_install kubernetes-client "a real kubectl for the tests of rotation"
   # The driver brings the browser of its own version with it.
   if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
     apt_install chromium-driver "a real browser for the tests of web pages"

@@ -47,7 +47,7 @@ class DocumentServer(Server):
         self._asked: list[str] = []
         self._connections = 0
         self._lock = threading.Lock()
-        key_file = _certify(folder, self.ca_file)
+        key_file = certify(folder, self.ca_file)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(key_file)
         super().__init__(_handler(self))
@@ -130,7 +130,7 @@ class Assertions:
         return jwt.encode(header, claims, signer or self.key, algorithms=[algorithm])
 
 
-def _certify(folder: Path, ca_file: Path) -> Path:
+def certify(folder: Path, ca_file: Path) -> Path:
     """Writes a CA's certificate, and a server's key and certificate; the path of the latter."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of the tests")])
