@@ -29,18 +29,16 @@ def introspect(stack, token: str, authorization: str | None = None) -> httpx.Res
 @pytest.mark.parametrize("which", ["access", "refresh"])
 @pytest.mark.parametrize("hint", [None, "access_token", "refresh_token", "made_up"])
 def test_a_public_client_ends_its_login_with_either_token(stack, app, tokens, which, hint):
-    since = time.monotonic()
     answer = app.revoke(getattr(tokens, which), token_type_hint=hint)
     assert answer.status_code == 200
-    stack.assert_revoked(tokens, since)
+    stack.assert_revoked(tokens)
     assert_oauth_error(app.refresh(tokens.refresh), 400, "invalid_grant")
 
 
 def test_a_token_that_was_rotated_away_still_ends_the_login(stack, app, tokens):
     refreshed = app.refreshed(tokens.refresh)
-    since = time.monotonic()
     assert app.revoke(tokens.access).status_code == 200
-    stack.assert_revoked(refreshed, since)
+    stack.assert_revoked(refreshed)
 
 
 def test_revoking_twice_is_fine(app, tokens):
@@ -123,19 +121,17 @@ def test_introspection_is_not_to_be_stored(stack, tokens):
 
 
 def test_a_session_that_is_thrown_out_cannot_be_refreshed(stack, app, tokens):
-    since = time.monotonic()
     assert stack.server.call("DELETE", f"/v1/sessions/{tokens.session_id}").status_code == 204
-    stack.assert_revoked(tokens, since)
+    stack.assert_revoked(tokens)
     assert_oauth_error(app.refresh(tokens.refresh), 400, "invalid_grant")
 
 
 @pytest.mark.parametrize("of", ["user_id", "client_id"])
 def test_all_logins_of_a_user_or_client_are_thrown_out(stack, app, tokens, of):
     (session,) = stack.server.sessions(client_id=app.client_id)
-    since = time.monotonic()
     answer = stack.server.call("DELETE", f"/v1/sessions?{of}={session[of]}")
     assert answer.status_code == 200
-    stack.assert_revoked(tokens, since)
+    stack.assert_revoked(tokens)
     assert_oauth_error(app.refresh(tokens.refresh), 400, "invalid_grant")
 
 
