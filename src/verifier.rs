@@ -8,10 +8,10 @@
 
 use auth_core::{
     algorithm::Algorithm,
+    der,
     jwk::VerificationKey,
     signature::{Software, Verify, known_answers},
 };
-use der::{Encode as _, Sequence, asn1::UintRef};
 use log::{info, warn};
 use proxy_wasm::hostcalls;
 
@@ -58,23 +58,15 @@ impl Verify for Host {
     }
 }
 
-/// ECDSA's two numbers as the host wants them (RFC 3279 §2.2.3); JWS has them side by side
+/// The host wants ECDSA's two numbers as DER (RFC 3279 §2.2.3); JWS has them side by side
 /// (RFC 7518 §3.4).
-#[derive(Sequence)]
-struct EcdsaSignature<'s> {
-    r: UintRef<'s>,
-    s: UintRef<'s>,
-}
-
 fn ecdsa(hash: &str, size: usize, spki: &[u8], signature: &[u8], message: &[u8]) -> bool {
     if signature.len() != 2 * size {
         return false;
     }
     let (r, s) = signature.split_at(size);
-    let der = UintRef::new(r)
-        .and_then(|r| UintRef::new(s).map(|s| EcdsaSignature { r, s }))
-        .and_then(|pair| pair.to_der());
-    der.is_ok_and(|der| call(hash, spki, &der, message))
+    let pair = der::sequence(&[&der::unsigned(r), &der::unsigned(s)]);
+    call(hash, spki, &pair, message)
 }
 
 fn call(hash: &str, spki: &[u8], signature: &[u8], message: &[u8]) -> bool {

@@ -27,9 +27,67 @@ pub fn parse(bytes: &[u8]) -> Result<Value, serde_json::Error> {
 /// # Errors
 /// As [`parse`]; anything but an object is an error too.
 pub fn parse_object(bytes: &[u8]) -> Result<Map<String, Value>, serde_json::Error> {
-    match parse(bytes)? {
-        Value::Object(map) => Ok(map),
-        _ => Err(serde_json::Error::custom("not a JSON object")),
+    serde_json::from_slice::<Object>(bytes).map(|object| object.0)
+}
+
+/// An object as [`parse_object`] reads it, whose members are taken by name and kind. It is what types
+/// of other servers are read from: a generated reader for each of them would be larger than all that
+/// is done with them.
+#[derive(Clone, Debug)]
+pub(crate) struct Object(Map<String, Value>);
+
+/// A member that is missing or is something else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
+#[error("its member `{name}` is missing or not {kind}")]
+pub(crate) struct NotThatKind {
+    name: &'static str,
+    kind: &'static str,
+}
+
+impl Object {
+    /// Whether the member is there, and not `null`.
+    pub(crate) fn has(&self, name: &str) -> bool {
+        self.0.get(name).is_some_and(|value| !value.is_null())
+    }
+
+    /// A member that `read` makes something of, `kind` by name.
+    pub(crate) fn get<'o, T>(
+        &'o self,
+        name: &'static str,
+        kind: &'static str,
+        read: impl FnOnce(&'o Value) -> Option<T>,
+    ) -> Result<T, NotThatKind> {
+        self.0.get(name).and_then(read).ok_or(NotThatKind { name, kind })
+    }
+
+    /// A string.
+    pub(crate) fn text(&self, name: &'static str) -> Result<&str, NotThatKind> {
+        self.get(name, "a string", Value::as_str)
+    }
+
+    /// A string that may be absent or `null`.
+    pub(crate) fn optional_text(&self, name: &'static str) -> Result<Option<String>, NotThatKind> {
+        self.has(name).then(|| self.text(name).map(str::to_owned)).transpose()
+    }
+
+    /// Strings; none if they are absent.
+    pub(crate) fn texts(&self, name: &'static str) -> Result<Vec<String>, NotThatKind> {
+        let text = |item: &Value| item.as_str().map(str::to_owned);
+        let texts = |value: &Value| value.as_array()?.iter().map(text).collect();
+        if self.0.contains_key(name) {
+            self.get(name, "a list of strings", texts)
+        } else {
+            Ok(Vec::new())
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for Object {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        match Strict::deserialize(deserializer)?.0 {
+            Value::Object(members) => Ok(Self(members)),
+            _ => Err(D::Error::custom("not a JSON object")),
+        }
     }
 }
 

@@ -1,16 +1,14 @@
 //! JSON Web Keys (RFC 7517) as verification keys: what a key may verify is decided here, once,
 //! when it is read. A key that this module does not understand or does not trust does not exist.
 
-use der::{Encode, asn1::BitStringRef};
 use ed25519_dalek::VerifyingKey as Ed25519Key;
 use jwt_compact::alg::VerifyingKey as _;
 use p256::ecdsa::VerifyingKey as P256Key;
-use rsa::{BigUint, RsaPublicKey, pkcs8::EncodePublicKey, traits::PublicKeyParts};
+use rsa::{BigUint, RsaPublicKey, traits::PublicKeyParts};
 use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
-use spki::{AlgorithmIdentifier, ObjectIdentifier, SubjectPublicKeyInfo};
 
-use crate::{algorithm::Algorithm, b64, json};
+use crate::{algorithm::Algorithm, b64, der, json};
 
 /// Keys read from one set at most; more are not looked at.
 const MOST_KEYS: usize = 100;
@@ -18,6 +16,30 @@ const MOST_KEYS: usize = 100;
 const LONGEST_KID: usize = 512;
 /// RFC 7518 §3.3 asks for 2048 bits or more; past 8192 a verification costs too much.
 const RSA_BITS: std::ops::RangeInclusive<usize> = 2048..=8192;
+
+/// `AlgorithmIdentifier`s as DER: a sequence of an object identifier and parameters.
+mod key_type {
+    /// `rsaEncryption` with NULL (RFC 3279 §2.3.1).
+    pub(super) const RSA: &[u8] =
+        &[0x30, 13, 6, 9, 0x2a, 0x86, 0x48, 0x86, 0xf7, 0x0d, 0x01, 0x01, 0x01, 5, 0];
+    /// `id-ecPublicKey` with `secp256r1` (RFC 5480 §2.1.1).
+    pub(super) const P256: &[u8] = &[
+        0x30, 19, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 6, 8, 0x2a, 0x86, 0x48, 0xce,
+        0x3d, 0x03, 0x01, 0x07,
+    ];
+    /// `id-ecPublicKey` with `secp384r1`.
+    pub(super) const P384: &[u8] = &[
+        0x30, 16, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 6, 5, 0x2b, 0x81, 0x04, 0x00,
+        0x22,
+    ];
+    /// `id-ecPublicKey` with `secp521r1`.
+    pub(super) const P521: &[u8] = &[
+        0x30, 16, 6, 7, 0x2a, 0x86, 0x48, 0xce, 0x3d, 0x02, 0x01, 6, 5, 0x2b, 0x81, 0x04, 0x00,
+        0x23,
+    ];
+    /// `id-Ed25519` (RFC 8410 §3).
+    pub(super) const ED25519: &[u8] = &[0x30, 5, 6, 3, 0x2b, 0x65, 0x70];
+}
 
 /// A public key that may verify signatures.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -190,22 +212,22 @@ fn purpose(jwk: &Map<String, Value>) -> Result<Option<Algorithm>, Unusable> {
 }
 
 fn rsa(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), Unusable> {
-    let (n, e) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
-    let (n, e) = (BigUint::from_bytes_be(&n), BigUint::from_bytes_be(&e));
+    let (modulus, exponent) = (bytes(jwk, "n")?, bytes(jwk, "e")?);
+    let (n, e) = (BigUint::from_bytes_be(&modulus), BigUint::from_bytes_be(&exponent));
     let key = RsaPublicKey::new_with_max_size(n, e, *RSA_BITS.end())
         .ok()
         .filter(|key| RSA_BITS.contains(&key.n().bits()) && key.e() >= &BigUint::from(3_u32))
         .ok_or(Unusable::RsaSize)?;
-    let spki = key.to_public_key_der().map_err(|_| Unusable::RsaSize)?.into_vec();
-    Ok((Material::Rsa(Box::new(key)), spki))
+    let numbers = der::sequence(&[&der::unsigned(&modulus), &der::unsigned(&exponent)]);
+    Ok((Material::Rsa(Box::new(key)), spki(key_type::RSA, &numbers)))
 }
 
 fn ec(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), Unusable> {
     let (x, y) = (bytes(jwk, "x")?, bytes(jwk, "y")?);
-    let (curve, size) = match text(jwk, "crv")? {
-        Some("P-256") => ("1.2.840.10045.3.1.7", 32),
-        Some("P-384") => ("1.3.132.0.34", 48),
-        Some("P-521") => ("1.3.132.0.35", 66),
+    let (key_type, size) = match text(jwk, "crv")? {
+        Some("P-256") => (key_type::P256, 32),
+        Some("P-384") => (key_type::P384, 48),
+        Some("P-521") => (key_type::P521, 66),
         Some(_) => return Err(Unusable::Kind),
         None => return Err(Unusable::Member("crv")),
     };
@@ -218,8 +240,7 @@ fn ec(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), Unusable> {
         48 => Material::P384,
         _ => Material::P521,
     };
-    let oid = ObjectIdentifier::new_unwrap("1.2.840.10045.2.1");
-    Ok((material, encode_spki(oid, Some(ObjectIdentifier::new_unwrap(curve)), &point)?))
+    Ok((material, spki(key_type, &point)))
 }
 
 fn okp(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), Unusable> {
@@ -233,17 +254,12 @@ fn okp(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), Unusable> {
     if key.is_weak() {
         return Err(Unusable::Point);
     }
-    let spki = encode_spki(ObjectIdentifier::new_unwrap("1.3.101.112"), None, &x)?;
-    Ok((Material::Ed25519(Box::new(key)), spki))
+    Ok((Material::Ed25519(Box::new(key)), spki(key_type::ED25519, &x)))
 }
 
-fn encode_spki(
-    oid: ObjectIdentifier,
-    parameters: Option<ObjectIdentifier>,
-    key: &[u8],
-) -> Result<Vec<u8>, Unusable> {
-    let subject_public_key = BitStringRef::from_bytes(key).map_err(|_| Unusable::Point)?;
-    SubjectPublicKeyInfo { algorithm: AlgorithmIdentifier { oid, parameters }, subject_public_key }
-        .to_der()
-        .map_err(|_| Unusable::Point)
+/// `SubjectPublicKeyInfo` (RFC 5280 §4.1.2.7): the type, then the key as a string of whole bytes.
+fn spki(key_type: &[u8], key: &[u8]) -> Vec<u8> {
+    const BIT_STRING: u8 = 0x03;
+    const UNUSED_BITS: &[u8] = &[0];
+    der::sequence(&[key_type, &der::element(BIT_STRING, &[UNUSED_BITS, key])])
 }

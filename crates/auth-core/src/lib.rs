@@ -18,6 +18,7 @@ pub mod config;
 pub mod credential;
 pub mod decision;
 pub mod denial;
+pub mod der;
 pub mod fetch;
 mod flow;
 pub mod gate;

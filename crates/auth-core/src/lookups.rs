@@ -1,7 +1,7 @@
 //! Lookups at the sidecar: which are wanted, which are under way. One serves everybody who waits for
 //! it, and there are never too many.
 
-use std::{collections::BTreeMap, time::Duration};
+use std::{collections::HashMap, time::Duration};
 
 use crate::{denial::Denial, fetch::FetchId, time::UnixTime};
 
@@ -14,12 +14,12 @@ const GRACE: Duration = Duration::from_secs(1);
 pub(crate) struct Lookups {
     timeout: Duration,
     /// Those that are wanted, or under way until a time.
-    open: BTreeMap<FetchId, Option<UnixTime>>,
+    open: HashMap<FetchId, Option<UnixTime>>,
 }
 
 impl Lookups {
     pub(crate) fn new(timeout: Duration) -> Self {
-        Self { timeout, open: BTreeMap::new() }
+        Self { timeout, open: HashMap::new() }
     }
 
     /// Asks for a lookup.

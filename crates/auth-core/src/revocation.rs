@@ -4,6 +4,7 @@
 use serde::{Deserialize, Serialize};
 
 use crate::{
+    json::{NotThatKind, Object},
     session::{as_seconds, as_text},
     session_id::SessionId,
     time::UnixTime,
@@ -20,15 +21,15 @@ use crate::{
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Object")]
 pub enum Revocation {
     /// Every token of one session.
     Session {
         /// Names the session.
-        #[serde(with = "as_text")]
+        #[serde(serialize_with = "as_text::serialize")]
         session_id: SessionId,
         /// No token of the session outlives this.
-        #[serde(with = "as_seconds")]
+        #[serde(serialize_with = "as_seconds::serialize")]
         expires_at: UnixTime,
     },
     /// The tokens of one user with `iat` ≤ `issued_before`, and those without `iat`.
@@ -36,10 +37,10 @@ pub enum Revocation {
         /// Names the user.
         user_id: String,
         /// The second of the revocation.
-        #[serde(with = "as_seconds")]
+        #[serde(serialize_with = "as_seconds::serialize")]
         issued_before: UnixTime,
         /// No token so old outlives this.
-        #[serde(with = "as_seconds")]
+        #[serde(serialize_with = "as_seconds::serialize")]
         expires_at: UnixTime,
     },
     /// The tokens of one client with `iat` ≤ `issued_before`, and those without `iat`.
@@ -47,12 +48,30 @@ pub enum Revocation {
         /// Names the client.
         client_id: String,
         /// The second of the revocation.
-        #[serde(with = "as_seconds")]
+        #[serde(serialize_with = "as_seconds::serialize")]
         issued_before: UnixTime,
         /// No token so old outlives this.
-        #[serde(with = "as_seconds")]
+        #[serde(serialize_with = "as_seconds::serialize")]
         expires_at: UnixTime,
     },
+}
+
+impl TryFrom<Object> for Revocation {
+    type Error = NotThatKind;
+
+    fn try_from(object: Object) -> Result<Self, NotThatKind> {
+        let expires_at = as_seconds::read(&object, "expires_at")?;
+        if object.has("session_id") {
+            return Ok(Self::Session { session_id: as_text::read(&object)?, expires_at });
+        }
+        let issued_before = as_seconds::read(&object, "issued_before")?;
+        if object.has("user_id") {
+            let user_id = object.text("user_id")?.to_owned();
+            return Ok(Self::User { user_id, issued_before, expires_at });
+        }
+        let client_id = object.text("client_id")?.to_owned();
+        Ok(Self::Client { client_id, issued_before, expires_at })
+    }
 }
 
 impl Revocation {

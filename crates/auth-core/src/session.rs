@@ -3,44 +3,44 @@
 
 use serde::{Deserialize, Serialize};
 
-use crate::{session_id::SessionId, time::UnixTime};
+use crate::{
+    json::{NotThatKind, Object},
+    session_id::SessionId,
+    time::UnixTime,
+};
 
 /// One login of one user by one client, as it is recorded.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Object")]
 pub struct Session {
     /// Names the session.
-    #[serde(with = "as_text")]
+    #[serde(serialize_with = "as_text::serialize")]
     pub session_id: SessionId,
     /// Who is logged in.
     pub user_id: String,
     /// The name that the user id was made of.
-    #[serde(default)]
     pub username: Option<String>,
     /// The issuer of the identity.
     pub issuer: String,
     /// The issuer of the token, which may stand in front of the identity's.
-    #[serde(default)]
     pub token_issuer: Option<String>,
     /// The identity's subject at its issuer.
-    #[serde(default)]
     pub subject: Option<String>,
     /// The OAuth client that acts for the user.
-    #[serde(default)]
     pub client_id: Option<String>,
     /// What was granted.
-    #[serde(default)]
     pub scopes: Vec<String>,
     /// When the session was first recorded.
-    #[serde(with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds::serialize")]
     pub created_at: UnixTime,
     /// When it was last recorded or refreshed.
-    #[serde(with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds::serialize")]
     pub last_seen_at: UnixTime,
     /// When it ends by itself.
-    #[serde(with = "as_seconds")]
+    #[serde(serialize_with = "as_seconds::serialize")]
     pub expires_at: UnixTime,
     /// When it was revoked, if it was.
-    #[serde(default, with = "as_optional_seconds")]
+    #[serde(serialize_with = "as_optional_seconds::serialize")]
     pub revoked_at: Option<UnixTime>,
 }
 
@@ -54,19 +54,66 @@ pub struct Session {
 /// # Ok::<(), serde_json::Error>(())
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(untagged)]
+#[serde(untagged, try_from = "Object")]
 pub enum KnownSession {
     /// A session somebody recorded, revoked or not.
     Recorded(Session),
     /// Revoked before anybody recorded it.
     RevokedUnseen {
         /// Names the session.
-        #[serde(with = "as_text")]
+        #[serde(serialize_with = "as_text::serialize")]
         session_id: SessionId,
         /// When it was revoked.
-        #[serde(with = "as_seconds")]
+        #[serde(serialize_with = "as_seconds::serialize")]
         revoked_at: UnixTime,
     },
+}
+
+impl TryFrom<&Object> for Session {
+    type Error = NotThatKind;
+
+    fn try_from(object: &Object) -> Result<Self, NotThatKind> {
+        Ok(Self {
+            session_id: as_text::read(object)?,
+            user_id: object.text("user_id")?.to_owned(),
+            username: object.optional_text("username")?,
+            issuer: object.text("issuer")?.to_owned(),
+            token_issuer: object.optional_text("token_issuer")?,
+            subject: object.optional_text("subject")?,
+            client_id: object.optional_text("client_id")?,
+            scopes: object.texts("scopes")?,
+            created_at: as_seconds::read(object, "created_at")?,
+            last_seen_at: as_seconds::read(object, "last_seen_at")?,
+            expires_at: as_seconds::read(object, "expires_at")?,
+            revoked_at: match object.has("revoked_at") {
+                true => Some(as_seconds::read(object, "revoked_at")?),
+                false => None,
+            },
+        })
+    }
+}
+
+impl TryFrom<Object> for Session {
+    type Error = NotThatKind;
+
+    fn try_from(object: Object) -> Result<Self, NotThatKind> {
+        Self::try_from(&object)
+    }
+}
+
+impl TryFrom<Object> for KnownSession {
+    type Error = NotThatKind;
+
+    fn try_from(object: Object) -> Result<Self, NotThatKind> {
+        let why = match Session::try_from(&object) {
+            Ok(session) => return Ok(Self::Recorded(session)),
+            Err(why) => why,
+        };
+        match (as_text::read(&object), as_seconds::read(&object, "revoked_at")) {
+            (Ok(session_id), Ok(revoked_at)) => Ok(Self::RevokedUnseen { session_id, revoked_at }),
+            _ => Err(why),
+        }
+    }
 }
 
 impl KnownSession {
@@ -114,9 +161,18 @@ pub struct SessionReport {
 pub(crate) mod as_seconds {
     use serde::{Deserialize, Deserializer, Serializer, de::Error};
 
-    use crate::time::UnixTime;
+    use crate::{
+        json::{NotThatKind, Object},
+        time::UnixTime,
+    };
 
-    pub(super) const LATEST: u64 = 1 << 53;
+    const LATEST: u64 = 1 << 53;
+
+    pub(crate) fn read(object: &Object, name: &'static str) -> Result<UnixTime, NotThatKind> {
+        object.get(name, "a whole number up to 2^53", |value| {
+            value.as_u64().filter(|secs| *secs <= LATEST).map(UnixTime::from_secs)
+        })
+    }
 
     pub(crate) fn serialize<S: Serializer>(time: &UnixTime, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_u64(time.secs())
@@ -131,9 +187,8 @@ pub(crate) mod as_seconds {
 }
 
 mod as_optional_seconds {
-    use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error};
+    use serde::{Serialize, Serializer};
 
-    use super::as_seconds::LATEST;
     use crate::time::UnixTime;
 
     #[expect(clippy::ref_option, reason = "the signature is serde's")]
@@ -143,33 +198,26 @@ mod as_optional_seconds {
     ) -> Result<S::Ok, S::Error> {
         time.map(UnixTime::secs).serialize(to)
     }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        from: D,
-    ) -> Result<Option<UnixTime>, D::Error> {
-        match Option::<u64>::deserialize(from)? {
-            Some(secs) if secs > LATEST => Err(D::Error::custom("a time beyond 2^53 seconds")),
-            secs => Ok(secs.map(UnixTime::from_secs)),
-        }
-    }
 }
 
 /// A session id as its text.
 pub(crate) mod as_text {
-    use std::borrow::Cow;
+    use serde::Serializer;
+    use serde_json::Value;
 
-    use serde::{Deserialize, Deserializer, Serializer, de::Error};
+    use crate::{
+        json::{NotThatKind, Object},
+        session_id::SessionId,
+    };
 
-    use crate::session_id::SessionId;
+    pub(crate) fn read(object: &Object) -> Result<SessionId, NotThatKind> {
+        object.get("session_id", "16 to 64 characters of base64url", |value: &Value| {
+            SessionId::parse(value.as_str()?)
+        })
+    }
 
     pub(crate) fn serialize<S: Serializer>(id: &SessionId, to: S) -> Result<S::Ok, S::Error> {
         to.serialize_str(id.as_str())
-    }
-
-    pub(crate) fn deserialize<'de, D: Deserializer<'de>>(from: D) -> Result<SessionId, D::Error> {
-        let text = Cow::<str>::deserialize(from)?;
-        SessionId::parse(&text)
-            .ok_or_else(|| D::Error::custom("a session id has 16 to 64 characters of base64url"))
     }
 }
 

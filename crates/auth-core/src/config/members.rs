@@ -3,8 +3,6 @@
 //!
 //! Errors name fields and kinds of values but quote no value, since any may be a secret.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use super::ConfigRefused;
@@ -65,7 +63,7 @@ impl Members {
     }
 
     /// Strings by name, if there are any.
-    pub(super) fn texts_by_name(&mut self, name: &'static str) -> Option<BTreeMap<String, String>> {
+    pub(super) fn texts_by_name(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
         let value = self.take(name)?;
         let field = self.at(name);
         let entries = self.as_map(field.clone(), value);

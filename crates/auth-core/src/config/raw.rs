@@ -4,8 +4,6 @@
 //! A field is a line in its struct and a line in `read`, which says its name, type and default;
 //! what `read` does not ask for is refused as unknown.
 
-use std::collections::BTreeMap;
-
 use serde_json::{Map, Value};
 
 use super::{ConfigRefused, members::Members};
@@ -19,7 +17,7 @@ pub(super) struct RawConfig {
     pub(super) scope_implies: Vec<(String, Vec<String>)>,
     pub(super) body_access: bool,
     pub(super) body_limit: String,
-    pub(super) identity_headers: BTreeMap<String, String>,
+    pub(super) identity_headers: Vec<(String, String)>,
     pub(super) user_id_hash_digits: usize,
     pub(super) forward_token: bool,
     pub(super) token_cache: usize,
@@ -60,7 +58,7 @@ impl RawConfig {
     }
 }
 
-fn default_identity_headers() -> BTreeMap<String, String> {
+fn default_identity_headers() -> Vec<(String, String)> {
     [
         ("x-user-id", "user_id"),
         ("x-user-name", "username"),

@@ -8,12 +8,11 @@ use jwt_compact::{
     alg::{Ed25519, Es256, Rsa},
 };
 
-use serde::Deserialize;
-use serde_json::{Map, Value};
+use serde_json::Value;
 
 use crate::{
     algorithm::Algorithm,
-    b64,
+    b64, json,
     jwk::{Material, VerificationKey},
 };
 
@@ -98,25 +97,22 @@ pub struct KnownAnswer {
 
 /// One signature of each RS* and ES* algorithm.
 pub fn known_answers() -> Vec<KnownAnswer> {
-    #[derive(Deserialize)]
-    struct Written {
-        alg: Algorithm,
-        jwk: Map<String, Value>,
-        signature: String,
-    }
-
-    let written: Vec<Written> = serde_json::from_str(include_str!("known-answers.json"))
-        .expect("the built-in answers are well-formed");
-    let known = |answer: Written| KnownAnswer {
-        algorithm: answer.alg,
-        key: VerificationKey::parse(&answer.jwk).expect("the built-in keys are usable"),
-        signature: b64::decode(&answer.signature).expect("the built-in signatures are base64url"),
-    };
-    written.into_iter().map(known).collect()
+    let written = json::parse(include_bytes!("known-answers.json"));
+    let written = written.expect("the built-in answers are JSON");
+    let written = written.as_array().expect("they are a list");
+    written.iter().map(|answer| KnownAnswer::read(answer).expect("each of them is whole")).collect()
 }
 
 impl KnownAnswer {
     const MESSAGE: &[u8] = b"mcp-auth self-test";
+
+    fn read(written: &Value) -> Option<Self> {
+        Some(Self {
+            algorithm: written["alg"].as_str()?.parse().ok()?,
+            key: VerificationKey::parse(written["jwk"].as_object()?).ok()?,
+            signature: b64::decode(written["signature"].as_str()?)?,
+        })
+    }
 
     /// Whether `verifier` accepts the signature and refuses it over another message, with a byte
     /// changed, and empty.

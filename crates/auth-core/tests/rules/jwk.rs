@@ -2,8 +2,9 @@
 
 use auth_core::{
     fetch::Report,
-    jwk::{Unusable, VerificationKey},
+    jwk::{Material, Unusable, VerificationKey},
 };
+use rsa::pkcs8::EncodePublicKey as _;
 use serde_json::{Value, json};
 
 use crate::support::{
@@ -43,6 +44,21 @@ fn purposes_that_allow_verifying_are_accepted() {
         json!({"x5c": ["whatever"], "unknown": {}}),
     ] {
         assert!(parse(&ed25519(&members)).is_ok(), "{members}");
+    }
+}
+
+#[test]
+fn keys_are_handed_on_as_other_libraries_write_them() {
+    for algorithm in ["RS256", "ES256", "EdDSA"] {
+        let key = SigningKey::for_algorithm(algorithm);
+        let parsed = parse(&key.jwk()).expect("it is usable");
+        let written = match parsed.material() {
+            Material::Rsa(key) => key.to_public_key_der(),
+            Material::P256(key) => key.to_public_key_der(),
+            Material::Ed25519(key) => key.to_public_key_der(),
+            Material::P384 | Material::P521 => unreachable!("only a host verifies with these"),
+        };
+        assert_eq!(parsed.spki(), written.expect("it can be written").as_bytes(), "{algorithm}");
     }
 }
 
