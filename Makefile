@@ -8,27 +8,33 @@ MAKEFLAGS += --no-print-directory
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 PROGRAMS   := mcp-server dev-idp mcp-auth
 WASM_BUILT := $(TARGET_DIR)/wasm32-wasip1/wasm/mcp_auth_filter.wasm
+# Panics name source files; where those lie on this machine is nobody's business and would make the
+# bytes differ.
+WASM_FLAGS = --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --remap-path-prefix=$(CURDIR)=.
 DEMO = $(TARGET_DIR)/release/mcp-demo
 DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envoy/demo.yaml --state-dir .run
 PYTEST_ARGS ?= -n 2
 
 .PHONY: help setup build wasm dist demo up down test test-unit test-wasm test-blackbox differential lint fmt deny clean
-.PHONY: setup-wasm setup-wasm-tests setup-envoy setup-tests demo-binary
+.PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests demo-binary
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
 
-setup: setup-wasm setup-wasm-tests setup-envoy setup-tests ## Install what the other targets need (they do so by themselves)
+setup: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests ## Install what the other targets need (they do so by themselves)
 
 build: ## Build every native crate, for development
 	cargo build --workspace
 
-wasm: setup-wasm ## Build the filter into dist/mcp_auth_filter.wasm
-	cargo build --profile wasm --target wasm32-wasip1 -p mcp-auth-filter
+wasm: setup-wasm setup-wasm-tools ## Build the filter into dist/mcp_auth_filter.wasm
+	CARGO_TARGET_WASM32_WASIP1_RUSTFLAGS="$(WASM_FLAGS)" \
+		cargo build --profile wasm --target wasm32-wasip1 -p mcp-auth-filter
 	@mkdir -p dist
-	@scripts/check-wasm-imports.py --any-size $(WASM_BUILT)
-	@cp $(WASM_BUILT) dist/
-	@echo "dist/mcp_auth_filter.wasm: $$(( $$(stat -c %s dist/mcp_auth_filter.wasm) / 1024 )) KiB"
+	@$(MAKE) dist/mcp_auth_filter.wasm
+	@scripts/check-wasm-imports.py dist/mcp_auth_filter.wasm
+
+dist/mcp_auth_filter.wasm: $(WASM_BUILT) tools/wasm/shrink.mjs tools/wasm/package-lock.json
+	node tools/wasm/shrink.mjs $< $@
 
 dist: wasm ## Build the filter and the programs, optimised, into dist/
 	cargo build --release $(addprefix -p ,$(PROGRAMS))
@@ -82,10 +88,13 @@ deny: ## Check dependencies: advisories, licences, sources (builds cargo-deny at
 
 clean: ## Remove what was built, installed or started in this folder
 	cargo clean
-	rm -rf dist .run .tools .venv tests/node/node_modules tests/screenshots
+	rm -rf dist .run .tools .venv tests/node/node_modules tests/screenshots tools/wasm/node_modules
 
 setup-wasm:
 	@scripts/setup-wasm-target.sh
+
+setup-wasm-tools:
+	@scripts/setup-wasm-tools.sh
 
 setup-wasm-tests:
 	@scripts/setup-wasm-target.sh wasm32-unknown-unknown

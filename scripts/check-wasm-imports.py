@@ -2,9 +2,7 @@
 """Checks a built filter: it imports only what a Proxy-Wasm host offers, exports what the host calls,
 and is not too large. Prints the imports.
 
-    scripts/check-wasm-imports.py [--any-size] MODULE.wasm
-
-With --any-size a module that is too large is said to be so, but not refused.
+    scripts/check-wasm-imports.py MODULE.wasm
 
 An import that the host does not know fails when Envoy loads the module, hence here first. The
 sections are read as the WebAssembly core specification, 5.5 "Modules", lays them out.
@@ -50,7 +48,7 @@ IMPORT_SECTION, EXPORT_SECTION, FUNCTION = 2, 7, 0
 KINDS = {0: "function", 1: "table", 2: "memory", 3: "global"}
 
 
-def problems_of(path, any_size):
+def problems_of(path):
     """What is wrong with the module, a sentence each."""
     module = Path(path).read_bytes()
     if module[:8] != b"\0asm\1\0\0\0":
@@ -68,11 +66,7 @@ def problems_of(path, any_size):
     ]
     problems += [f"does not export {name}" for name in sorted(EXPECTED_EXPORTS - exports)]
     if len(module) > LARGEST:
-        excess = f"is {len(module):,} bytes; at most {LARGEST:,} are allowed"
-        if any_size:
-            print(f"check-wasm-imports.py: warning: {path} {excess}", file=sys.stderr)
-        else:
-            problems.append(excess)
+        problems.append(f"is {len(module):,} bytes; at most {LARGEST:,} are allowed")
     return [f"{path} {problem}" for problem in problems]
 
 
@@ -136,8 +130,7 @@ def read_exports(reader):
     return names
 
 
-arguments = [argument for argument in sys.argv[1:] if argument != "--any-size"]
-if len(arguments) != 1:
+if len(sys.argv) != 2:
     sys.exit(__doc__)
-if failures := problems_of(arguments[0], "--any-size" in sys.argv):
+if failures := problems_of(sys.argv[1]):
     sys.exit("\n".join(f"check-wasm-imports.py: error: {failure}" for failure in failures))

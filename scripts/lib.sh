@@ -37,3 +37,14 @@ pip_install() {
   .venv/bin/pip --disable-pip-version-check install "$@" >&2 ||
     die "pip could not install $*: check that the Python package index is reached"
 }
+
+# npm_install FOLDER: the Node.js packages of FOLDER/package-lock.json, installed once.
+npm_install() {
+  local lock=$1/package-lock.json stamp=$1/node_modules/lock.installed
+  ! cmp -s "$lock" "$stamp" || return 0
+  need npm "install Node.js 20 or later"
+  say "installing the Node.js packages of $1 (once)"
+  npm ci --prefix "$1" --ignore-scripts --no-audit --no-fund --loglevel=error >&2 ||
+    die "npm could not install $lock: check that the npm registry is reached"
+  cp "$lock" "$stamp"
+}

@@ -15,15 +15,7 @@ main() {
     pip_install -r tests/requirements.txt
     cp tests/requirements.txt "$stamp"
   fi
-  local node=tests/node
-  stamp=$node/node_modules/lock.installed
-  if ! cmp -s "$node/package-lock.json" "$stamp"; then
-    need npm "install Node.js 20 or later"
-    say "installing the tests' Node.js programs (a minute, once)"
-    npm ci --prefix "$node" --ignore-scripts --no-audit --no-fund --loglevel=error >&2 ||
-      die "npm could not install $node/package-lock.json: check that the npm registry is reached"
-    cp "$node/package-lock.json" "$stamp"
-  fi
+  npm_install tests/node
   command -v redis-server >/dev/null || apt_install redis-server "a real Redis for the session tests"
   command -v kubectl >/dev/null || apt_install kubernetes-client "a real kubectl for the tests of rotation"
   # The driver brings the browser of its own version with it.
