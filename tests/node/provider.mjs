@@ -3,8 +3,8 @@
 // Its clients register themselves (RFC 7591, with the token in the settings), so one provider
 // serves every server under test, each with the signing algorithm it asks for. Access tokens for a
 // resource (RFC 8707, or Auth0's `audience`) are JWTs that say who the user is. Any name logs in,
-// and every login is a grant of its own. `/_test/users/NAME` and `/_test/settings` change what it
-// says; what it cannot be made to get wrong, a proxy in front of it does.
+// and every login is a grant of its own. `/_test/users/NAME`, `/_test/clients/ID` and
+// `/_test/settings` change what it says; what it cannot be made to get wrong, a proxy in front of it does.
 //
 // Started with its settings as JSON in the first argument; prints its port once it listens.
 
@@ -114,8 +114,10 @@ async function interact(ctx, form) {
     <button>Continue</button><button name="cancel" value="1" formnovalidate>Cancel</button></form>`;
 }
 
-function instruct(ctx, [kind, name], told) {
+async function instruct(ctx, [kind, name], told) {
+  const { adapter } = provider.Client;
   if (kind === 'users') users.set(name, told);
+  else if (kind === 'clients') await adapter.upsert(name, { ...(await adapter.find(name)), ...told });
   else Object.assign(settings, told);
   ctx.status = 204;
 }

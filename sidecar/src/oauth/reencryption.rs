@@ -8,10 +8,10 @@
 
 use std::time::Duration;
 
-use serde::{Deserialize, Serialize};
+use serde::{Deserialize, Serialize, de::DeserializeOwned};
 
 use super::vault::{Read, Resealed, Vault, VaultFailure};
-use crate::{mcp_sessions, store::Key};
+use crate::{clock::instant, mcp_sessions, store::Key};
 
 const GROUP: &str = "reencryption";
 const LEASE: &str = "lease";
@@ -21,7 +21,9 @@ const WANTED: &str = "wanted";
 /// How many values are looked at between two notes.
 const PAGE: usize = 200;
 /// After how long a replica that says nothing more is taken for dead.
-const LEASED_FOR: Duration = Duration::from_secs(10);
+const LEASED_FOR: Duration = Duration::from_secs(6);
+/// How long a page may take until the lease is renewed in the middle of it.
+const RENEWED_AFTER: Duration = Duration::from_secs(2);
 /// How long a note is kept; no value lives longer.
 const REMEMBERED: Duration = Duration::from_secs(366 * 24 * 3600);
 /// How often it is seen whether there is something to do.
@@ -80,7 +82,7 @@ impl Reencryption {
     /// # Errors
     /// [`VaultFailure`]
     pub async fn progress(&self) -> Result<Option<Progress>, VaultFailure> {
-        Ok(self.vault.get(&key(PROGRESS)).await?.map(|read| read.value))
+        Ok(self.read(PROGRESS).await?.map(|read| read.value))
     }
 
     /// Asks for a pass at once, of whichever replica sees it first.
@@ -115,7 +117,7 @@ impl Reencryption {
             return Ok(false);
         }
         let progress = self.progress().await?.unwrap_or_default();
-        let is_wanted = self.vault.get::<()>(&key(WANTED)).await?.is_some();
+        let is_wanted = self.read::<()>(WANTED).await?.is_some();
         let now = self.vault.now().await?.secs();
         if !is_wanted && !progress.is_due(&ids[0], now) {
             return Ok(false);
@@ -143,7 +145,8 @@ impl Reencryption {
         tracing::info!(key = progress.key, place = progress.place, "encrypting anew");
         loop {
             let page = self.vault.scan(progress.place.as_deref(), PAGE).await?;
-            let mut pass = progress.current.take().unwrap_or_default();
+            let mut pass = progress.current.clone().unwrap_or_default();
+            let mut noted = instant();
             for key in page.keys.iter().filter(|key| !mcp_sessions::is_group(&key.group)) {
                 pass.seen += 1;
                 match self.vault.reseal(key).await? {
@@ -151,11 +154,18 @@ impl Reencryption {
                     Resealed::Unreadable => pass.unreadable += 1,
                     Resealed::Current | Resealed::Gone => {}
                 }
+                if noted.elapsed() > RENEWED_AFTER {
+                    if !self.note(&progress, lease).await? {
+                        return Ok(false);
+                    }
+                    noted = instant();
+                }
             }
             let is_over = page.next.is_none();
             progress.place = page.next;
             if is_over {
                 pass.ended_at = Some(self.vault.now().await?.secs());
+                progress.current = None;
                 progress.last = Some(pass);
             } else {
                 progress.current = Some(pass);
@@ -186,8 +196,16 @@ impl Reencryption {
         self.vault.batch(GROUP).if_unchanged(LEASE, &ours).remove(LEASE).commit().await.map(drop)
     }
 
+    /// A note by a key that is lost is as good as none: it is written anew.
+    async fn read<T: DeserializeOwned>(&self, name: &str) -> Result<Option<Read<T>>, VaultFailure> {
+        match self.vault.get(&key(name)).await {
+            Err(VaultFailure::Sealed(_)) => Ok(None),
+            read => read,
+        }
+    }
+
     async fn ours(&self, lease: &Lease) -> Result<Option<Read<Lease>>, VaultFailure> {
-        let read = self.vault.get::<Lease>(&key(LEASE)).await?;
+        let read = self.read::<Lease>(LEASE).await?;
         Ok(read.filter(|read| read.value == *lease))
     }
 }
@@ -344,6 +362,18 @@ mod tests {
         assert!(both.work().await.unwrap());
         assert_eq!(both.progress().await.unwrap().unwrap().last.unwrap().unreadable, 3);
         assert!(kept.vault(&[9]).get::<usize>(&place(0)).await.unwrap().is_some());
+    }
+
+    #[tokio::test]
+    async fn notes_of_a_key_that_is_lost_are_written_anew() {
+        let kept = Kept::new();
+        fill(&kept.vault(&[1]), 3).await;
+        assert!(Reencryption::new(kept.vault(&[9, 1])).work().await.unwrap());
+        fill(&kept.vault(&[1]), 3).await;
+        let both = Reencryption::new(kept.vault(&[2, 1]));
+        assert_eq!(both.progress().await.unwrap(), None);
+        assert!(both.work().await.unwrap());
+        assert_eq!(both.progress().await.unwrap().unwrap().last.unwrap().renewed, 3);
     }
 
     #[tokio::test]

@@ -58,7 +58,7 @@ class Envoy:
 
     folder: Path
     listeners: dict[str, Listener]
-    upstreams: dict[str, int]
+    upstreams: dict[str, int | list[int]]
     concurrency: int = 1
     ports: dict[str, int] = field(init=False, default_factory=dict)
     admin_port: int = field(init=False, default=0)
@@ -237,14 +237,15 @@ def _wasm_filter(name: str, listener: Listener) -> dict[str, Any]:
     }
 
 
-def _cluster(name: str, port: int) -> dict[str, Any]:
-    endpoint = {"endpoint": {"address": _address(port)}}
+def _cluster(name: str, ports: int | list[int]) -> dict[str, Any]:
+    ports = [ports] if isinstance(ports, int) else ports
+    endpoints = [{"endpoint": {"address": _address(port)}} for port in ports]
     return {
         "name": name,
         "type": "STATIC",
         "connect_timeout": "1s",
         # The tests open fifty requests at once; Envoy's defaults (1024) are far off.
-        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": [endpoint]}]},
+        "load_assignment": {"cluster_name": name, "endpoints": [{"lb_endpoints": endpoints}]},
     }
 
 

@@ -98,6 +98,10 @@ class Upstream:
         assert answer.status_code == 201, answer.text
         return UpstreamClient(answer.json()["client_id"], answer.json()["client_secret"])
 
+    def new_secret(self, client_id: str, secret: str) -> None:
+        """From here on the client has this secret and no other."""
+        self._tell(f"/_test/clients/{client_id}", {"client_secret": secret})
+
     def user(self, name: str, /, **claims: Any) -> str:
         """What is said of this user from here on; the name."""
         self._tell(f"/_test/users/{name}", claims)
