@@ -1,6 +1,7 @@
 //! `mcp-auth`: sessions, revocations and the OAuth authorization server beside the filter.
 
 pub mod auth0;
+pub mod checks;
 pub mod cli;
 pub mod clock;
 pub mod commands;

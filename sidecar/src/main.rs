@@ -73,6 +73,15 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Err(why) => Ok(refused(&why.to_string())),
         },
         Command::Setup(args) => setup(&args),
+        Command::Doctor(args) => {
+            match runtime()?.block_on(commands::doctor::run(&args, variable)) {
+                Ok(diagnosis) => {
+                    let printed = print(&diagnosis.text)?;
+                    Ok(if diagnosis.any_failed { ExitCode::FAILURE } else { printed })
+                }
+                Err(why) => Ok(refused(&why.to_string())),
+            }
+        }
     }
 }
 

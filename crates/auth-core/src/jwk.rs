@@ -102,12 +102,31 @@ pub enum NotAKeySet {
     Empty,
 }
 
-/// Reads a JWK set (RFC 7517 §5). Each key is read on its own, so that an odd one costs only
-/// itself.
+/// An entry of a JWK set.
+#[derive(Clone, Debug)]
+pub struct Entry {
+    /// The key id that it carries, also if it is not usable.
+    pub kid: Option<String>,
+    /// The key, or why there is none.
+    pub key: Result<VerificationKey, Unusable>,
+}
+
+/// Reads a JWK set (RFC 7517 §5) for its keys.
 ///
 /// # Errors
 /// [`NotAKeySet`] if there is no array of keys or not one usable key in it.
 pub fn parse_set(document: &[u8]) -> Result<Vec<VerificationKey>, NotAKeySet> {
+    let entries = read_set(document)?.into_iter();
+    let keys: Vec<_> = entries.filter_map(|entry| entry.key.ok()).collect();
+    if keys.is_empty() { Err(NotAKeySet::Empty) } else { Ok(keys) }
+}
+
+/// Reads a JWK set, the keys that cannot be used included. Each key is read on its own, so that an
+/// odd one costs only itself.
+///
+/// # Errors
+/// [`NotAKeySet::Malformed`] if there is no array of keys.
+pub fn read_set(document: &[u8]) -> Result<Vec<Entry>, NotAKeySet> {
     #[derive(Deserialize)]
     struct JwkSet<'a> {
         #[serde(borrow)]
@@ -115,14 +134,14 @@ pub fn parse_set(document: &[u8]) -> Result<Vec<VerificationKey>, NotAKeySet> {
     }
 
     let set: JwkSet<'_> = serde_json::from_slice(document).map_err(|_| NotAKeySet::Malformed)?;
-    let keys: Vec<_> = set
-        .keys
-        .into_iter()
-        .take(MOST_KEYS)
-        .filter_map(|raw| json::parse_object(raw.get().as_bytes()).ok())
-        .filter_map(|jwk| VerificationKey::parse(&jwk).ok())
-        .collect();
-    if keys.is_empty() { Err(NotAKeySet::Empty) } else { Ok(keys) }
+    let entry = |raw: &RawValue| match json::parse_object(raw.get().as_bytes()) {
+        Err(_) => Entry { kid: None, key: Err(Unusable::Malformed) },
+        Ok(jwk) => {
+            let kid = jwk.get("kid").and_then(Value::as_str).map(str::to_owned);
+            Entry { kid, key: VerificationKey::parse(&jwk) }
+        }
+    };
+    Ok(set.keys.into_iter().take(MOST_KEYS).map(entry).collect())
 }
 
 impl VerificationKey {

@@ -1,5 +1,6 @@
 //! The command line: one file for the arguments of each command that has its own.
 
+mod doctor;
 mod keys;
 mod place;
 mod secrets;
@@ -9,11 +10,15 @@ mod setup;
 use clap::{Parser, Subcommand};
 
 pub use self::{
+    doctor::DoctorArgs,
     keys::{KeysArgs, KeysCommand, PolicyArgs, PruneArgs, RotateArgs, Target},
     place::{ClusterArgs, PlaceArgs},
     secrets::{Format, GenerateArgs, SecretsCommand},
     sessions::{HolderArgs, RevokeArgs, SessionsArgs, SessionsCommand},
-    setup::{DeploymentArgs, OutputArgs, OutputForm, SetupArgs, SetupAuth0Args, SetupCommand},
+    setup::{
+        DeploymentArgs, OutputArgs, OutputForm, SetupArgs, SetupAuth0Args, SetupCommand,
+        SetupOidcArgs,
+    },
 };
 use crate::config::raw::{Flags, SECRETS_HELP};
 
@@ -44,6 +49,8 @@ pub enum Command {
     Secrets(SecretsCommand),
     /// See, rotate and prune keys
     Keys(KeysArgs),
+    /// Look at everything that authentication depends on, and say what to do
+    Doctor(Box<DoctorArgs>),
 }
 
 /// What can be done with the configuration.

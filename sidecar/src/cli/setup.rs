@@ -18,7 +18,19 @@ pub enum SetupCommand {
     /// Create or update what mcp-auth needs in an Auth0 tenant; safe to repeat
     #[command(after_help = AUTH0_HELP, after_long_help = AUTH0_HELP)]
     Auth0(Box<SetupAuth0Args>),
+    /// Check an OpenID provider by its discovery document, and write the configuration for it
+    #[command(after_help = OIDC_HELP, after_long_help = OIDC_HELP)]
+    Oidc(Box<SetupOidcArgs>),
 }
+
+const OIDC_HELP: &str = "\
+Secrets, by the environment alone; each may be NAME_FILE=/path instead:
+  OIDC_CLIENT_SECRET
+          The secret of the upstream OAuth client. Required with --output-file or --show-secrets
+  MCP_AUTH_TOKEN
+          The token of the internal API; becomes part of --filter-file
+
+Exit codes: 0 the provider can be used, 1 it cannot, 2 wrong usage.";
 
 const AUTH0_HELP: &str = "\
 Who calls the Management API, by the environment alone; secrets may be NAME_FILE=/path instead:
@@ -72,6 +84,33 @@ pub struct SetupAuth0Args {
     pub output: OutputArgs,
 }
 
+/// `mcp-auth setup oidc`.
+#[derive(Args, Debug)]
+pub struct SetupOidcArgs {
+    /// The OpenID provider, byte for byte as in its tokens
+    #[arg(long, env = "OIDC_ISSUER", value_name = "URL")]
+    pub oidc_issuer: Option<String>,
+    /// The client that mcp-auth is there; it is registered at the provider by hand
+    #[arg(long, env = "OIDC_CLIENT_ID", value_name = "ID")]
+    pub client_id: Option<String>,
+    /// The audience asked of the provider, where it understands such a parameter
+    #[arg(long, env = "OIDC_AUDIENCE", value_name = "AUDIENCE")]
+    pub audience: Option<String>,
+    /// Scopes asked of the provider [default: openid profile email offline_access, without those
+    /// that it does not support]
+    #[arg(long, env = "OIDC_SCOPES", value_name = "SCOPES")]
+    pub scopes: Option<String>,
+    /// Print what was found as JSON
+    #[arg(long)]
+    pub json: bool,
+    /// What is protected.
+    #[command(flatten)]
+    pub deployment: DeploymentArgs,
+    /// Where the configuration goes.
+    #[command(flatten)]
+    pub output: OutputArgs,
+}
+
 /// What `mcp-auth` is going to run as; the same variables as those of `serve`.
 #[derive(Args, Debug)]
 pub struct DeploymentArgs {
@@ -96,6 +135,9 @@ pub struct DeploymentArgs {
     /// Hosts besides loopback for which http: URLs are accepted, comma-separated
     #[arg(long, env = "MCP_AUTH_INSECURE_HTTP_HOSTS", value_name = "HOSTS")]
     pub mcp_auth_insecure_http_hosts: Option<String>,
+    /// Let the filter accept the provider's own access tokens too, beside those of mcp-auth
+    #[arg(long)]
+    pub accept_provider_tokens: bool,
 }
 
 /// Where the configuration goes.

@@ -2,6 +2,7 @@
 
 mod api;
 pub mod config_check;
+pub mod doctor;
 pub mod keys;
 pub mod secrets;
 pub mod sessions;

@@ -123,23 +123,30 @@ fn hash_digits(raw: &RawConfig) -> Result<HashDigits, Refused> {
 }
 
 fn store(raw: &RawConfig) -> Result<StoreConfig, Refused> {
-    let ca_file = raw.text(REDIS_CA_FILE);
-    if let Some(url) = raw.secret("REDIS_URL") {
-        let address = RedisAddress::parse(url.expose());
-        let address = address.map_err(|why| Refused::new("REDIS_URL", &why.to_string()))?;
-        return match ca_file {
-            None => Ok(StoreConfig::Redis(address)),
-            Some(path) => trusting(address, Path::new(path)).map(StoreConfig::Redis),
-        };
-    }
-    if ca_file.is_some() {
-        return Err(Refused::new(REDIS_CA_FILE, "is set, but REDIS_URL is not"));
+    if let Some(address) = redis(raw)? {
+        return Ok(StoreConfig::Redis(address));
     }
     let folder = PathBuf::from(raw.text("MCP_AUTH_DATA").unwrap_or("./mcp-auth-data"));
     if folder.exists() && !folder.is_dir() {
         return Err(Refused::new("MCP_AUTH_DATA", "is not a folder"));
     }
     Ok(StoreConfig::Embedded(folder))
+}
+
+pub(crate) fn redis(raw: &RawConfig) -> Result<Option<RedisAddress>, Refused> {
+    let ca_file = raw.text(REDIS_CA_FILE);
+    let Some(url) = raw.secret("REDIS_URL") else {
+        return match ca_file {
+            Some(_) => Err(Refused::new(REDIS_CA_FILE, "is set, but REDIS_URL is not")),
+            None => Ok(None),
+        };
+    };
+    let address = RedisAddress::parse(url.expose());
+    let address = address.map_err(|why| Refused::new("REDIS_URL", &why.to_string()))?;
+    match ca_file {
+        None => Ok(Some(address)),
+        Some(path) => trusting(address, Path::new(path)).map(Some),
+    }
 }
 
 fn trusting(address: RedisAddress, ca_file: &Path) -> Result<RedisAddress, Refused> {

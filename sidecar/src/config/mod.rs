@@ -17,7 +17,7 @@ use values::HttpHosts;
 use crate::{store::redis::RedisAddress, tokens::Tokens};
 
 pub use build::Refused;
-pub(crate) use build::{http_hosts, issuer, lifetimes, public_url, resources, scopes};
+pub(crate) use build::{http_hosts, issuer, lifetimes, public_url, redis, resources, scopes};
 
 /// What `mcp-auth serve` runs by.
 #[derive(Clone, Debug)]

@@ -164,9 +164,23 @@ impl RawConfig {
         Ok(Self { texts: flags.texts(), secrets, files })
     }
 
-    /// Texts alone, by the names of their variables, for whoever needs some of them.
-    pub(crate) fn of_texts(texts: impl IntoIterator<Item = (&'static str, String)>) -> Self {
-        Self { texts: texts.into_iter().collect(), ..Self::default() }
+    /// Some texts by the names of their variables, empty ones left out, and some secrets, for
+    /// commands that need no more.
+    ///
+    /// # Errors
+    /// [`Refused`] if a secret is empty, given twice or its file unreadable.
+    pub(crate) fn partial(
+        texts: impl IntoIterator<Item = (&'static str, Option<String>)>,
+        secrets: &[&'static str],
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
+        let texts = texts.into_iter().filter_map(|(name, text)| Some((name, text?)));
+        let mut raw =
+            Self { texts: texts.filter(|(_, text)| !text.is_empty()).collect(), ..Self::default() };
+        for name in secrets {
+            raw.secrets.extend(secret(name, &variable)?.map(|secret| (*name, secret)));
+        }
+        Ok(raw)
     }
 
     /// The same with the secrets that their files hold now, but for `REDIS_URL`.
@@ -212,11 +226,11 @@ impl RawConfig {
         build::tokens(self)
     }
 
-    pub(super) fn text(&self, name: &'static str) -> Option<&str> {
+    pub(crate) fn text(&self, name: &'static str) -> Option<&str> {
         self.texts.get(name).map(String::as_str)
     }
 
-    pub(super) fn secret(&self, name: &'static str) -> Option<&Secret> {
+    pub(crate) fn secret(&self, name: &'static str) -> Option<&Secret> {
         self.secrets.get(name)
     }
 

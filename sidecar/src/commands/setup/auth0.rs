@@ -15,7 +15,12 @@ use self::{
     report::{Report, State},
     wanted::Plan,
 };
-use super::{NotSetUp, Printed, Stopped, deployment::Deployment, filter, internal_token, output};
+use super::{
+    NotSetUp, Printed, Stopped,
+    deployment::Deployment,
+    filter::{self, ProviderTokens},
+    output,
+};
 use crate::{
     auth0::{
         Credentials, Failure, Management,
@@ -43,13 +48,18 @@ pub(super) async fn run(
     is_terminal: bool,
 ) -> Result<Printed, Stopped> {
     output::check(&args.output, is_terminal)?;
-    let deployment = Deployment::read(&args.deployment)?;
+    let deployment = Deployment::read(&args.deployment, &variable)?;
     let domain = domain(args, &deployment)?;
     let credentials = Credentials::collect(&variable)?;
-    let token = internal_token(&variable)?;
-    let filter = filter::configuration(&deployment, token.as_ref());
-    let filter = filter.map_err(|why| NotSetUp::Impossible(why.to_string()))?;
     let plan = Plan::new(args, &deployment)?;
+    let provider = ProviderTokens {
+        issuer: domain.as_str().to_owned(),
+        audiences: vec![plan.audience.clone()],
+        jwks_uri: format!("{domain}.well-known/jwks.json"),
+    };
+    let provider = args.deployment.accept_provider_tokens.then_some(&provider);
+    let filter = filter::configuration(&deployment, provider)
+        .map_err(|why| NotSetUp::Impossible(why.to_string()))?;
     let auth0 = Management::connect(
         &management_url(args, &deployment, &domain)?,
         &credentials,
@@ -68,8 +78,7 @@ pub(super) async fn run(
     };
     let mut printed = Printed { report, configuration: None };
     let Some((client_id, client_secret)) = application else { return Ok(printed) };
-    let settings =
-        settings(&deployment, args, (client_id, client_secret), &work.plan, (filter, token));
+    let settings = settings(&deployment, args, (client_id, client_secret), &work.plan, filter);
     if args.dry_run {
         return Ok(printed);
     }
@@ -84,7 +93,7 @@ fn settings(
     args: &SetupAuth0Args,
     (client_id, client_secret): (String, Option<Secret>),
     plan: &Plan,
-    (filter, token): (Value, Option<Secret>),
+    filter: Value,
 ) -> output::Settings {
     let mut variables = vec![
         ("AUTH0_DOMAIN".to_owned(), args.auth0_domain.clone().unwrap_or_default()),
@@ -105,13 +114,13 @@ fn settings(
             ],
         ),
         filter,
-        filter_is_secret: token.is_some(),
+        filter_is_secret: deployment.token.is_some(),
     }
 }
 
 fn domain(args: &SetupAuth0Args, deployment: &Deployment) -> Result<GivenUrl, Refused> {
-    let texts = args.auth0_domain.clone().map(|text| ("AUTH0_DOMAIN", text));
-    let domain = config::issuer(&RawConfig::of_texts(texts), &deployment.http_hosts)?;
+    let raw = RawConfig::partial([("AUTH0_DOMAIN", args.auth0_domain.clone())], &[], |_| None)?;
+    let domain = config::issuer(&raw, &deployment.http_hosts)?;
     domain.ok_or_else(|| Refused::new("AUTH0_DOMAIN", "is required, like tenant.eu.auth0.com"))
 }
 

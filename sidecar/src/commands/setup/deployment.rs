@@ -8,6 +8,7 @@ use crate::{
         raw::RawConfig,
         values::{GivenUrl, HttpHosts},
     },
+    secret::Secret,
 };
 
 /// `mcp-auth` and the resources behind it.
@@ -23,6 +24,8 @@ pub(super) struct Deployment {
     pub(super) lifetimes: Lifetimes,
     /// For which hosts `http:` is accepted.
     pub(super) http_hosts: HttpHosts,
+    /// What the filter shows to the internal API, if it is known.
+    pub(super) token: Option<Secret>,
     /// The variables as they were given.
     given: Vec<(&'static str, String)>,
 }
@@ -30,7 +33,10 @@ pub(super) struct Deployment {
 impl Deployment {
     /// # Errors
     /// [`Refused`] names the variable.
-    pub(super) fn read(args: &DeploymentArgs) -> Result<Self, Refused> {
+    pub(super) fn read(
+        args: &DeploymentArgs,
+        variable: impl Fn(&str) -> Option<String>,
+    ) -> Result<Self, Refused> {
         let texts = [
             ("MCP_AUTH_URL", &args.mcp_auth_url),
             ("MCP_RESOURCES", &args.mcp_resources),
@@ -40,9 +46,8 @@ impl Deployment {
             ("MCP_LOGIN_TTL", &args.mcp_login_ttl),
             ("MCP_AUTH_INSECURE_HTTP_HOSTS", &args.mcp_auth_insecure_http_hosts),
         ];
-        let given = texts.into_iter().filter_map(|(name, text)| Some((name, text.clone()?)));
-        let given: Vec<_> = given.filter(|(_, text)| !text.is_empty()).collect();
-        let raw = RawConfig::of_texts(given.iter().cloned());
+        let given = || texts.iter().map(|(name, text)| (*name, (*text).clone()));
+        let raw = RawConfig::partial(given(), &["MCP_AUTH_TOKEN"], variable)?;
         let http_hosts = config::http_hosts(&raw)?;
         Ok(Self {
             url: config::public_url(&raw, &http_hosts)?,
@@ -50,7 +55,10 @@ impl Deployment {
             scopes: config::scopes(&raw)?,
             lifetimes: config::lifetimes(&raw)?,
             http_hosts,
-            given,
+            token: raw.tokens()?.map(|tokens| tokens.first()),
+            given: given()
+                .filter_map(|(name, text)| Some((name, text.filter(|text| !text.is_empty())?)))
+                .collect(),
         })
     }
 

@@ -4,7 +4,18 @@ use auth_core::config::{Config, ConfigRefused};
 use serde_json::{Value, json};
 
 use super::deployment::Deployment;
-use crate::{oauth::public_paths, secret::Secret};
+use crate::oauth::public_paths;
+
+/// The provider's own tokens, which the filter may accept as well.
+#[derive(Debug)]
+pub(super) struct ProviderTokens {
+    /// Their issuer.
+    pub(super) issuer: String,
+    /// Their audiences.
+    pub(super) audiences: Vec<String>,
+    /// Where the keys are.
+    pub(super) jwks_uri: String,
+}
 
 /// The configuration by which the filter accepts the tokens of `mcp-auth` at every resource. The
 /// names of clusters are those of this project's examples.
@@ -13,7 +24,7 @@ use crate::{oauth::public_paths, secret::Secret};
 /// [`ConfigRefused`] if the filter would refuse it, as it does with two resources at one path.
 pub(super) fn configuration(
     deployment: &Deployment,
-    token: Option<&Secret>,
+    provider: Option<&ProviderTokens>,
 ) -> Result<Value, ConfigRefused> {
     let url = deployment.url.url();
     let authorities: Vec<_> = deployment.resources.iter().map(|it| authority(it.url())).collect();
@@ -30,17 +41,25 @@ pub(super) fn configuration(
         entry
     };
     let mut sessions = json!({"cluster": "mcp-auth"});
-    if let Some(token) = token {
+    if let Some(token) = &deployment.token {
         sessions["token"] = token.expose().into();
     }
+    let mut issuers = vec![json!({
+        "issuer": deployment.url.as_str(),
+        "jwks": {"uri": deployment.endpoint("/jwks.json"), "cluster": "mcp-auth-public"},
+        "algorithms": ["ES256"],
+        "identity_issuer_claim": "idp_iss",
+        "session": "required",
+    })];
+    issuers.extend(provider.map(|provider| {
+        json!({
+            "issuer": provider.issuer,
+            "audiences": provider.audiences,
+            "jwks": {"uri": provider.jwks_uri, "cluster": "identity-provider"},
+        })
+    }));
     let configuration = json!({
-        "issuers": [{
-            "issuer": deployment.url.as_str(),
-            "jwks": {"uri": deployment.endpoint("/jwks.json"), "cluster": "mcp-auth-public"},
-            "algorithms": ["ES256"],
-            "identity_issuer_claim": "idp_iss",
-            "session": "required",
-        }],
+        "issuers": issuers,
         "resources": deployment.resources.iter().zip(&authorities).map(resource).collect::<Vec<_>>(),
         "public": public_paths(url.path().trim_end_matches('/')),
         "sessions": sessions,

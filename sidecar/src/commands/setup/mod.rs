@@ -3,18 +3,17 @@
 //! `deployment` is what is protected, `filter` the filter's configuration for it, `output` how
 //! configuration is written.
 
-pub mod auth0;
+mod auth0;
 mod deployment;
 mod filter;
+mod oidc;
 mod output;
 
 use crate::{
     auth0::Failure,
     cli::{SetupArgs, SetupCommand},
-    config::{Refused, raw},
+    config::Refused,
     private_file::NotWritten,
-    secret::Secret,
-    tokens::Tokens,
 };
 
 /// What there is to print.
@@ -74,14 +73,6 @@ impl<E: Into<NotSetUp>> From<E> for Stopped {
     }
 }
 
-/// What the filter shows to the internal API: the first of `MCP_AUTH_TOKEN`, if there is one.
-fn internal_token(variable: impl Fn(&str) -> Option<String>) -> Result<Option<Secret>, Refused> {
-    const NAME: &str = "MCP_AUTH_TOKEN";
-    let Some(given) = raw::secret(NAME, variable)? else { return Ok(None) };
-    let refused = || Refused::new(NAME, "must be printable ASCII without spaces");
-    Tokens::parse(given.expose()).map(|tokens| Some(tokens.first())).ok_or_else(refused)
-}
-
 /// Does what the command line says. `variable` looks into the environment.
 ///
 /// # Errors
@@ -93,5 +84,6 @@ pub async fn run(
 ) -> Result<Printed, Stopped> {
     match &args.command {
         SetupCommand::Auth0(args) => auth0::run(args, variable, is_terminal).await,
+        SetupCommand::Oidc(args) => oidc::run(args, variable, is_terminal).await,
     }
 }

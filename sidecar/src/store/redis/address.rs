@@ -141,6 +141,21 @@ impl RedisAddress {
         }
     }
 
+    /// A connection to each server by its address, of Sentinels to the master alone.
+    pub(super) async fn links(&self) -> RedisResult<Vec<(String, RedisResult<Link>)>> {
+        if let Topology::Sentinel { service } = &self.topology {
+            let master = self.sentinel(service)?.async_get_client().await?;
+            let name = master.get_connection_info().addr().to_string();
+            return Ok(vec![(name, self.connect_to(master).await)]);
+        }
+        let mut links = Vec::new();
+        for node in &self.nodes {
+            let link = self.connect_to(Client::open(node.clone())?).await;
+            links.push((node.addr().to_string(), link));
+        }
+        Ok(links)
+    }
+
     async fn connect_to(&self, client: Client) -> RedisResult<Link> {
         let limits = AsyncConnectionConfig::new()
             .set_connection_timeout(Some(CONNECT_WITHIN))

@@ -8,6 +8,7 @@
 mod address;
 mod connection;
 mod feed;
+mod inspect;
 mod keys;
 mod scan;
 mod sessions;
@@ -19,7 +20,10 @@ pub(crate) mod testing;
 use async_trait::async_trait;
 use auth_core::{revocation::Revocation, session_id::SessionId, time::UnixTime};
 
-pub use self::address::{AddressRefused, CaRefused, RedisAddress};
+pub use self::{
+    address::{AddressRefused, CaRefused, RedisAddress},
+    inspect::Facts,
+};
 use self::{connection::Connection, feed::Feed, sessions::Sessions, values::Values};
 use super::{
     Answer, FeedCursor, FeedRead, Holder, Key, Scan, Store, StoreFailure, Stored, Swap, Update,
