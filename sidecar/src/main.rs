@@ -49,6 +49,7 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok((config, _)) => print(&commands::config_check::describe(&config)),
             Err(why) => Ok(refused(&why)),
         },
+        Command::Health(args) => print(&runtime()?.block_on(commands::health::run(&args))?),
         Command::Secrets(command) => {
             match runtime()?.block_on(commands::secrets::run(&command, variable)) {
                 Err(NotMade::Usage(why)) => Ok(refused(&why)),

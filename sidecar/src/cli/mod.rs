@@ -1,6 +1,7 @@
 //! The command line: one file for the arguments of each command that has its own.
 
 mod doctor;
+mod health;
 mod keys;
 mod place;
 mod secrets;
@@ -11,6 +12,7 @@ use clap::{Parser, Subcommand};
 
 pub use self::{
     doctor::DoctorArgs,
+    health::HealthArgs,
     keys::{KeysArgs, KeysCommand, PolicyArgs, PruneArgs, RotateArgs, Target},
     place::{ClusterArgs, PlaceArgs},
     secrets::{Format, GenerateArgs, SecretsCommand},
@@ -40,6 +42,8 @@ pub enum Command {
     /// Look at the configuration
     #[command(subcommand)]
     Config(ConfigCommand),
+    /// Ask a running service whether it is ready, for the health check of a container
+    Health(HealthArgs),
     /// See who is in, and throw somebody out
     Sessions(SessionsArgs),
     /// Prepare the identity provider, and write the configuration for it

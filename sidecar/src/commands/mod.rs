@@ -3,6 +3,7 @@
 mod api;
 pub mod config_check;
 pub mod doctor;
+pub mod health;
 pub mod keys;
 pub mod secrets;
 pub mod sessions;
