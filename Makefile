@@ -15,7 +15,7 @@ DEMO = $(TARGET_DIR)/release/mcp-demo
 DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envoy/demo.yaml --state-dir .run
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup build wasm dist demo up down test test-unit test-wasm test-blackbox differential lint fmt deny clean
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential lint fmt deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests demo-binary
 
 help: ## List the targets
@@ -36,9 +36,12 @@ wasm: setup-wasm setup-wasm-tools ## Build the filter into dist/mcp_auth_filter.
 dist/mcp_auth_filter.wasm: $(WASM_BUILT) tools/wasm/shrink.mjs tools/wasm/package-lock.json
 	node tools/wasm/shrink.mjs $< $@
 
-dist: wasm ## Build the filter and the programs, optimised, into dist/
+programs: ## Build the programs, optimised, into dist/
 	cargo build --release $(addprefix -p ,$(PROGRAMS))
+	@mkdir -p dist
 	@cd $(TARGET_DIR)/release && cp $(PROGRAMS) $(CURDIR)/dist/
+
+dist: wasm programs ## Build the filter and the programs, optimised, into dist/
 	@ls -1 dist/
 
 demo: setup-envoy dist demo-binary ## Show the main job: logins, refusals and key rotation through a real Envoy
@@ -77,7 +80,7 @@ lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 	cargo clippy --workspace --all-targets -- -D warnings
 	.venv/bin/ruff format --check --quiet tests
 	.venv/bin/ruff check --quiet tests
-	@for script in scripts/*.sh .ci/run; do bash -n "$$script"; done
+	@for script in scripts/*.sh examples/*/*.sh .ci/run; do bash -n "$$script"; done
 
 fmt: setup-tests ## Format the sources
 	cargo fmt --all

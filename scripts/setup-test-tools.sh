@@ -1,7 +1,7 @@
 #!/usr/bin/env bash
 # Installs what the black-box tests need beside Rust and Envoy: the Python packages of
-# tests/requirements.txt in the project's own .venv, the Node.js programs of tests/node, redis-server,
-# kubectl, and Chromium with its driver. Does nothing when they are there.
+# tests/requirements.txt in the project's own .venv, the Node.js packages of tests/node and tests/schemas,
+# redis-server, kubectl, and Chromium with its driver. Does nothing when they are there.
 
 set -euo pipefail
 cd "$(dirname "${BASH_SOURCE[0]}")/.."
@@ -16,6 +16,7 @@ main() {
     cp tests/requirements.txt "$stamp"
   fi
   npm_install tests/node
+  npm_install tests/schemas
   command -v redis-server >/dev/null || apt_install redis-server "a real Redis for the session tests"
   command -v kubectl >/dev/null || apt_install kubernetes-client "a real kubectl for the tests of rotation"
   # The driver brings the browser of its own version with it.

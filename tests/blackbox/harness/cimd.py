@@ -39,15 +39,18 @@ class Document:
 
 
 class DocumentServer(Server):
-    """Serves `documents` by path and counts who asks; `https://localhost` and `https://127.0.0.1`."""
+    """Serves `documents` by path and counts who asks; `https://localhost` and `https://127.0.0.1`.
 
-    def __init__(self, folder: Path) -> None:
+    Its certificate is for `host`, and for 127.0.0.1.
+    """
+
+    def __init__(self, folder: Path, host: str = "localhost") -> None:
         self.ca_file = folder / "ca.pem"
         self.documents: dict[str, Document] = {}
         self._asked: list[str] = []
         self._connections = 0
         self._lock = threading.Lock()
-        key_file = certify(folder, self.ca_file)
+        key_file = certify(folder, self.ca_file, host)
         self._tls = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
         self._tls.load_cert_chain(key_file)
         super().__init__(_handler(self))
@@ -130,7 +133,7 @@ class Assertions:
         return jwt.encode(header, claims, signer or self.key, algorithms=[algorithm])
 
 
-def certify(folder: Path, ca_file: Path) -> Path:
+def certify(folder: Path, ca_file: Path, host: str = "localhost") -> Path:
     """Writes a CA's certificate, and a server's key and certificate; the path of the latter."""
     ca_key, key = (ec.generate_private_key(ec.SECP256R1()) for _ in range(2))
     ca_name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "CA of the tests")])
@@ -139,9 +142,9 @@ def certify(folder: Path, ca_file: Path) -> Path:
         .add_extension(x509.BasicConstraints(True, None), True)
         .sign(ca_key, hashes.SHA256())
     )
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "localhost")])
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, host)])
     names = x509.SubjectAlternativeName(
-        [x509.DNSName("localhost"), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
+        [x509.DNSName(host), x509.IPAddress(ipaddress.ip_address("127.0.0.1"))]
     )
     certificate = _certificate(name, ca_name, key).add_extension(names, False)
     certificate = certificate.sign(ca_key, hashes.SHA256())

@@ -137,8 +137,8 @@ class Envoy:
     def _read_ports(self) -> None:
         status = json.loads(self._admin("/listeners?format=json"))
         for listener in status["listener_statuses"]:
-            address = listener["local_address"]["socket_address"]
-            self.ports[listener["name"]] = address["port_value"]
+            place = listener["local_address"]["socket_address"]
+            self.ports[listener["name"]] = place["port_value"]
         assert self.ports.keys() == self.listeners.keys(), f"not all listen:\n{self.log()[-6000:]}"
 
     def _admin(self, path: str) -> bytes:
@@ -147,7 +147,7 @@ class Envoy:
 
     def _bootstrap(self) -> dict[str, Any]:
         return {
-            "admin": {"address": _address(0)},
+            "admin": {"address": address(0)},
             "static_resources": {
                 "listeners": [self._listener(*item) for item in self.listeners.items()],
                 "clusters": [_cluster(*item) for item in self.upstreams.items()],
@@ -159,7 +159,7 @@ class Envoy:
         if listener.config is not None:
             filters = [_wasm_filter(name, listener)]
         manager = {
-            "@type": _type("filters.network.http_connection_manager.v3.HttpConnectionManager"),
+            "@type": type_name("filters.network.http_connection_manager.v3.HttpConnectionManager"),
             "stat_prefix": name,
             "codec_type": "AUTO",
             "access_log": [self._access_log(name)],
@@ -179,7 +179,7 @@ class Envoy:
                 *filters,
                 {
                     "name": "envoy.filters.http.router",
-                    "typed_config": {"@type": _type("filters.http.router.v3.Router")},
+                    "typed_config": {"@type": type_name("filters.http.router.v3.Router")},
                 },
             ],
         }
@@ -187,7 +187,7 @@ class Envoy:
             manager["normalize_path"] = listener.normalize_path
         return {
             "name": name,
-            "address": _address(listener.port),
+            "address": address(listener.port),
             "filter_chains": [
                 {"filters": [{"name": "http", "typed_config": manager}]},
             ],
@@ -197,7 +197,7 @@ class Envoy:
         return {
             "name": "file",
             "typed_config": {
-                "@type": _type("access_loggers.file.v3.FileAccessLog"),
+                "@type": type_name("access_loggers.file.v3.FileAccessLog"),
                 "path": str(self.folder / "access.log"),
                 "log_format": {
                     "json_format": {
@@ -233,13 +233,13 @@ def _wasm_filter(name: str, listener: Listener) -> dict[str, Any]:
         config["allow_on_headers_stop_iteration"] = True
     return {
         "name": "mcp_auth",
-        "typed_config": {"@type": _type("filters.http.wasm.v3.Wasm"), "config": config},
+        "typed_config": {"@type": type_name("filters.http.wasm.v3.Wasm"), "config": config},
     }
 
 
 def _cluster(name: str, ports: int | list[int]) -> dict[str, Any]:
     ports = [ports] if isinstance(ports, int) else ports
-    endpoints = [{"endpoint": {"address": _address(port)}} for port in ports]
+    endpoints = [{"endpoint": {"address": address(port)}} for port in ports]
     return {
         "name": name,
         "type": "STATIC",
@@ -249,9 +249,11 @@ def _cluster(name: str, ports: int | list[int]) -> dict[str, Any]:
     }
 
 
-def _address(port: int) -> dict[str, Any]:
+def address(port: int) -> dict[str, Any]:
+    """A port of loopback."""
     return {"socket_address": {"address": "127.0.0.1", "port_value": port}}
 
 
-def _type(name: str) -> str:
+def type_name(name: str) -> str:
+    """The type URL of an extension's configuration."""
     return f"type.googleapis.com/envoy.extensions.{name}"
