@@ -1,0 +1,127 @@
+"""The manifests of `examples` against the schemas of what reads them, and what they promise."""
+
+import json
+import subprocess
+from pathlib import Path
+
+import kubernetes_validate
+import pytest
+from harness.built import ROOT
+from harness.manifests import OVERLAYS, TOKEN, Examples
+from harness.mesh import filter_configs
+from jsonschema import Draft202012Validator
+
+SCHEMAS = ROOT / "tests/schemas"
+KUBERNETES = ("1.31", "1.37")  # the oldest and the newest that the examples are for
+BUILT_IN = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1")
+ENVOY_GATEWAY = "gateway.envoyproxy.io/v1alpha1"
+
+
+@pytest.fixture(scope="module")
+def examples(tmp_path_factory) -> Examples:
+    return Examples(tmp_path_factory.mktemp("manifests"))
+
+
+@pytest.fixture(scope="module", params=OVERLAYS)
+def objects(request, examples):
+    return examples.built(request.param)
+
+
+def test_what_kubernetes_knows_has_its_form(objects):
+    known = [it for it in objects if it["apiVersion"] in BUILT_IN]
+    for it in known:
+        for version in KUBERNETES:
+            kubernetes_validate.validate(it, version, strict=True)
+    assert len(known) >= 10
+
+
+def test_what_the_mesh_knows_has_its_form(objects):
+    of_envoy_gateway = [it for it in objects if it["apiVersion"] == ENVOY_GATEWAY]
+    schema = Draft202012Validator(json.loads((SCHEMAS / "envoy-gateway.json").read_text()))
+    for it in of_envoy_gateway:
+        schema.validate(it)
+    others = [
+        it
+        for it in objects
+        if it["apiVersion"] not in BUILT_IN and it["apiVersion"] != ENVOY_GATEWAY
+    ]
+    assert others
+    assert checked(others) == ""
+
+
+def test_a_member_that_the_mesh_does_not_know_is_noticed(examples):
+    plugin = examples.built("istio/base").one("WasmPlugin")
+    plugin["spec"]["failurePolicy"] = "FAIL_CLOSE"
+    assert "'failurePolicy' does not exist" in checked([plugin]).replace('"', "")
+
+
+def test_pods_are_restricted_and_get_no_account(objects):
+    for deployment in objects.of("Deployment"):
+        pod = deployment["spec"]["template"]["spec"]
+        assert pod["automountServiceAccountToken"] is False
+        assert pod["securityContext"]["runAsNonRoot"] is True
+        assert pod["securityContext"]["seccompProfile"] == {"type": "RuntimeDefault"}
+        (container,) = pod["containers"]
+        assert container["securityContext"] == {
+            "allowPrivilegeEscalation": False,
+            "readOnlyRootFilesystem": True,
+            "capabilities": {"drop": ["ALL"]},
+        }
+        assert container["resources"]["limits"].keys() == {"memory"}
+        assert {"livenessProbe", "readinessProbe"} <= container.keys()
+
+
+def test_only_the_gateway_and_the_rotation_reach_the_internal_api(objects):
+    policy = objects.one("NetworkPolicy", "mcp-auth")["spec"]
+    assert policy["podSelector"]["matchLabels"] == {"app.kubernetes.io/name": "mcp-auth"}
+    internal = [rule for rule in policy["ingress"] if 8082 in [it["port"] for it in rule["ports"]]]
+    peers = [peer["podSelector"]["matchLabels"] for rule in internal for peer in rule["from"]]
+    assert len(peers) == 2
+    assert any("gateway" in label for label in peers[0])
+    assert peers[1] == {"app.kubernetes.io/name": "mcp-auth-rotation"}
+
+
+def test_secrets_are_read_from_files_and_in_no_manifest(objects):
+    (container,) = objects.one("Deployment", "mcp-auth")["spec"]["template"]["spec"]["containers"]
+    mounts = [it["mountPath"] for it in container["volumeMounts"]]
+    files = {it["name"]: it["value"] for it in container["env"] if it["name"].endswith("_FILE")}
+    assert files.keys() == {
+        "AUTH0_CLIENT_SECRET_FILE",
+        "JWT_SIGNING_KEY_FILE",
+        "STORAGE_ENCRYPTION_KEY_FILE",
+        "MCP_AUTH_TOKEN_FILE",
+        "REDIS_URL_FILE",
+    }
+    assert all(str(Path(path).parent) in mounts for path in files.values())
+    assert objects.of("Secret") == []
+    # The token of the internal API is in the filter's configuration and nowhere else.
+    assert json.dumps(objects).count(TOKEN) == 1
+
+
+def test_the_filter_is_told_the_same_on_each_mesh(examples):
+    """But for the clusters, whose names are the mesh's; rules about tools add what they need."""
+    told = {overlay: filter_configs(examples.built(overlay)) for overlay in OVERLAYS}
+    assert all(len(configs) == 1 for configs in told.values())
+    plain = {overlay: without_clusters(configs[0]) for overlay, configs in told.items()}
+    for overlay in OVERLAYS:
+        config = plain[overlay]
+        if overlay.endswith("tools-policy"):
+            assert config.pop("body_access") is True
+            assert config["resources"][0].pop("tools")
+        assert config == plain["istio/base"]
+
+
+def checked(objects: list) -> str:
+    """What is wrong with objects of Istio or the Gateway API."""
+    done = subprocess.run(
+        ["node", SCHEMAS / "check.mjs"], input=json.dumps(objects), capture_output=True, text=True
+    )
+    assert (done.returncode, done.stderr) == (1 if done.stdout else 0, "")
+    return done.stdout
+
+
+def without_clusters(value):
+    """A configuration without the members called `cluster`."""
+    if isinstance(value, dict):
+        return {name: without_clusters(it) for name, it in value.items() if name != "cluster"}
+    return [without_clusters(it) for it in value] if isinstance(value, list) else value
