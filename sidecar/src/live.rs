@@ -24,6 +24,11 @@ impl<T> Live<T> {
         self.0.send_replace(Arc::new(value));
     }
 
+    /// The same with a value that others hold as well.
+    pub fn replace_shared(&self, value: Arc<T>) {
+        self.0.send_replace(value);
+    }
+
     /// Waits until another value than `old` counts, but no longer than that. Tells which counts then.
     pub async fn newer_than(&self, old: &Arc<T>, wait: Duration) -> Arc<T> {
         let mut changes = self.0.subscribe();

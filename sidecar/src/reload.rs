@@ -7,7 +7,7 @@
 use std::time::Duration;
 
 use crate::{
-    config::{Config, Refused, oauth::ClientSecret, raw::RawConfig},
+    config::{Config, Refused, client_secret::ClientSecret, raw::RawConfig},
     oauth::{AuthorizationServer, crypt::StorageKeys, signing::SigningKeys},
     tokens::Tokens,
 };
@@ -58,8 +58,8 @@ impl InUse {
         }
         if let Some(secret) = &self.client_secret {
             let new = oauth.provider.client_secret.live.now();
-            if !secret.live.now().matches(new.expose().as_bytes()) {
-                secret.live.replace((*new).clone());
+            if !secret.live.now().are(&new) {
+                secret.live.replace_shared(new);
             }
         }
     }
@@ -203,7 +203,13 @@ mod tests {
 
         running.write("secret", "hunter3").await.unwrap();
         let secret = running.config.oauth.as_ref().unwrap().provider.client_secret.live.now();
-        assert_eq!(secret.expose(), "hunter3");
+        assert_eq!(secret.best().expose(), "hunter3");
+        running.write("secret-fallback", "hunter4").await.unwrap();
+        let secrets = running.config.oauth.as_ref().unwrap().provider.client_secret.live.now();
+        assert_eq!(secrets.in_order().last().unwrap().expose(), "hunter4");
+        running.write("secret-fallback", "").await.unwrap();
+        let secrets = running.config.oauth.as_ref().unwrap().provider.client_secret.live.now();
+        assert_eq!(secrets.in_order().len(), 1);
     }
 
     #[tokio::test]

@@ -12,7 +12,9 @@ import pytest
 import yaml
 from harness.built import ROOT
 from harness.kubernetes import NAMESPACE, Kubernetes
+from harness.management import Management
 from harness.operator import mcp_auth
+from harness.upstream import Upstream
 
 KEYS = "mcp-jwt-signing-key"
 CREDENTIALS = "mcp-auth0-credentials"
@@ -173,6 +175,39 @@ def test_the_role_of_the_cronjob_is_enough_for_it_and_for_nothing_else(cluster: 
     made.refused("403")
     cluster.rules = manifest("client-secret/rbac.yaml", "Role")["rules"]
     rotate(environment, "signing").refused("403")
+
+
+def test_the_client_secret_is_replaced_with_the_rights_of_its_own_cronjob(
+    cluster: Kubernetes, upstream: Upstream
+):
+    client = upstream.register("https://auth.example.com/auth/callback")
+    cluster.put(
+        CREDENTIALS, server_client_id=client.client_id, server_client_secret=client.client_secret
+    )
+    cluster.rules = manifest("client-secret/rbac.yaml", "Role")["rules"]
+    job = manifest("client-secret/cronjob.yaml", "CronJob")["spec"]["jobTemplate"]
+    arguments = job["spec"]["template"]["spec"]["containers"][0]["args"]
+    with Management(upstream, client) as auth0:
+        environment = cluster.for_pod() | auth0.environment
+
+        def run(*further: str) -> str:
+            return mcp_auth(*arguments, *further, environment=environment).done()
+
+        assert "nothing to do before" in run()
+        now = [it for it in arguments if not it.startswith(("--every", "--settle"))]
+        arguments = [*now, "--settle=0s"]
+        assert "given to everybody first" in run()
+        assert "Auth0 has taken the new one" in run()
+        assert cluster.value(CREDENTIALS, "server-client-secret") == auth0.secret
+        assert auth0.secret != client.client_secret
+        fallback = cluster.value(CREDENTIALS, "server-client-secret-fallback")
+        assert fallback == client.client_secret
+        assert "taken away" in run()
+        del environment["AUTH0_MGMT_TOKEN"]
+        mcp_auth(*arguments, environment=environment).refused("AUTH0_MGMT_TOKEN is required", 2)
+        wrong = environment | {"AUTH0_MGMT_TOKEN": "another"}
+        mcp_auth(*arguments, environment=wrong).refused("the management token is wrong")
+        assert auth0.rotations == 1
 
 
 def test_what_kubernetes_says_no_to_is_told(cluster: Kubernetes):

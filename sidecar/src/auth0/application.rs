@@ -66,6 +66,18 @@ impl Application {
         auth0.patch(&["clients", &self.client_id], patch).await
     }
 
+    /// Gives it this secret. The old one is dead within half a minute.
+    ///
+    /// # Errors
+    /// [`Failure`]
+    pub async fn take_secret(
+        auth0: &Management,
+        client_id: &str,
+        secret: &Secret,
+    ) -> Result<(), Failure> {
+        auth0.patch(&["clients", client_id], &json!({"client_secret": secret.expose()})).await
+    }
+
     /// Gives it a new secret. The old one is dead at once (`POST /clients/{id}/rotate-secret`).
     ///
     /// # Errors

@@ -156,12 +156,15 @@ fn rendered(args: &GenerateArgs, values: &[Value]) -> String {
     match args.format {
         Format::Files | Format::Env => values
             .iter()
-            .map(|value| format!("{}={}\n", value.named.variable(), value.text.expose()))
+            .filter_map(|value| {
+                Some(format!("{}={}\n", value.named.variable()?, value.text.expose()))
+            })
             .collect(),
         Format::Json => {
-            let member =
-                |value: &Value| (value.named.variable().to_owned(), json!(value.text.expose()));
-            let object: Map<_, _> = values.iter().map(member).collect();
+            let member = |value: &Value| {
+                Some((value.named.variable()?.to_owned(), json!(value.text.expose())))
+            };
+            let object: Map<_, _> = values.iter().filter_map(member).collect();
             format!("{:#}\n", serde_json::Value::Object(object))
         }
         Format::K8s => {

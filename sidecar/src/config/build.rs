@@ -13,7 +13,8 @@ use auth_core::user_id::HashDigits;
 
 use super::{
     Config, StoreConfig,
-    oauth::{Brand, CimdExceptions, ClientSecret, Lifetimes, OAuthConfig, Provider, TrustedHops},
+    client_secret::{ClientSecret, ClientSecrets},
+    oauth::{Brand, CimdExceptions, Lifetimes, OAuthConfig, Provider, TrustedHops},
     raw::RawConfig,
     values::{GivenUrl, HttpHosts, Key256, duration, is_scope, list},
 };
@@ -237,7 +238,7 @@ fn provider(raw: &RawConfig, issuer: GivenUrl) -> Result<Provider, Refused> {
     }
     let own = |auth0, oidc| if is_auth0 { auth0 } else { oidc };
     let client_secret = raw.secret(one).or(raw.secret(other)).cloned().map(|secret| ClientSecret {
-        live: Live::new(secret),
+        live: Live::new(ClientSecrets::new(secret, raw.fallback().cloned())),
         may_change: raw.is_in_file(one) || raw.is_in_file(other),
     });
     if is_auth0 && audience.is_none() {

@@ -4,6 +4,7 @@
 //! them, and its errors name the variable and quote no secret.
 
 mod build;
+pub mod client_secret;
 pub mod oauth;
 pub mod raw;
 pub mod values;

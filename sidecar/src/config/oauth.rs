@@ -2,8 +2,10 @@
 
 use std::{num::NonZeroU32, time::Duration};
 
-use super::values::{GivenUrl, Key256};
-use crate::{live::Live, secret::Secret};
+use super::{
+    client_secret::ClientSecret,
+    values::{GivenUrl, Key256},
+};
 
 /// Many people behind one address log in again and again with clients that registered once.
 const LOGINS_TO_A_REGISTRATION: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
@@ -64,15 +66,6 @@ pub struct Provider {
     pub scopes: Vec<String>,
     /// What the provider is to ask of users at every login (OpenID Connect Core §3.1.2.1).
     pub prompt: Option<String>,
-}
-
-/// The secret of our client at the provider.
-#[derive(Clone, Debug)]
-pub struct ClientSecret {
-    /// The one that counts.
-    pub live: Live<Secret>,
-    /// Whether it is in a file, where somebody may put another.
-    pub may_change: bool,
 }
 
 /// What pages show of the operator.

@@ -144,6 +144,8 @@ pub struct RawConfig {
     secrets: BTreeMap<&'static str, Secret>,
     /// Where the secrets were read that were given as files.
     files: BTreeMap<&'static str, PathBuf>,
+    /// What lies beside the file of a client secret, to fall back on.
+    fallback: Option<Secret>,
 }
 
 impl RawConfig {
@@ -161,7 +163,8 @@ impl RawConfig {
             files.extend(file.map(|file| (name, file)));
             secrets.insert(name, secret);
         }
-        Ok(Self { texts: flags.texts(), secrets, files })
+        let fallback = fallback(&files)?;
+        Ok(Self { texts: flags.texts(), secrets, files, fallback })
     }
 
     /// Some texts by the names of their variables, empty ones left out, and some secrets, for
@@ -196,17 +199,23 @@ impl RawConfig {
             }
             again.secrets.insert(name, Secret::new(text));
         }
+        again.fallback = fallback(&self.files)?;
         Ok(again)
     }
 
     /// The variables whose secrets are others in `newer`.
     pub fn changes(&self, newer: &Self) -> Vec<&'static str> {
-        let same = |name| match (self.secret(name), newer.secret(name)) {
+        let same = |old: Option<&Secret>, new: Option<&Secret>| match (old, new) {
             (Some(old), Some(new)) => old.matches(new.expose().as_bytes()),
             (None, None) => true,
             (Some(_), None) | (None, Some(_)) => false,
         };
-        REPLACEABLE.into_iter().filter(|name| !same(*name)).collect()
+        let is_same = |name: &&'static str| same(self.secret(name), newer.secret(name));
+        let mut changes: Vec<_> = REPLACEABLE.into_iter().filter(|it| !is_same(it)).collect();
+        if !same(self.fallback(), newer.fallback()) {
+            changes.push("the client secret to fall back on");
+        }
+        changes
     }
 
     /// Whether a secret may change while the service runs.
@@ -234,9 +243,32 @@ impl RawConfig {
         self.secrets.get(name)
     }
 
+    pub(super) fn fallback(&self) -> Option<&Secret> {
+        self.fallback.as_ref()
+    }
+
     pub(super) fn has(&self, name: &'static str) -> bool {
         self.texts.contains_key(name) || self.secrets.contains_key(name)
     }
+}
+
+/// Where the secret lies that is tried if the provider does not know the one in this file.
+pub fn fallback_of(file: &Path) -> PathBuf {
+    let mut name = file.as_os_str().to_owned();
+    name.push("-fallback");
+    PathBuf::from(name)
+}
+
+/// What lies beside the file of a client secret, if something does. An empty file holds none.
+fn fallback(files: &BTreeMap<&'static str, PathBuf>) -> Result<Option<Secret>, Refused> {
+    for name in ["AUTH0_CLIENT_SECRET", "OIDC_CLIENT_SECRET"] {
+        let Some(file) = files.get(name).map(|file| fallback_of(file)) else { continue };
+        if file.exists() {
+            let text = read_secret(name, &file)?;
+            return Ok((!text.is_empty()).then(|| Secret::new(text)));
+        }
+    }
+    Ok(None)
 }
 
 /// A secret by the name of its variable, or from the file that `NAME_FILE` names.

@@ -31,6 +31,8 @@ pub enum Named {
     ClientId,
     /// `AUTH0_CLIENT_SECRET`
     ClientSecret,
+    /// What is tried where Auth0 does not know the client secret: the next one, or the last.
+    FallbackSecret,
     /// `AUTH0_DOMAIN`
     Domain,
 }
@@ -92,6 +94,7 @@ impl Named {
             Self::Token => "mcp-auth-token",
             Self::ClientId => "server-client-id",
             Self::ClientSecret => "server-client-secret",
+            Self::FallbackSecret => "server-client-secret-fallback",
             Self::Domain => "auth0-domain",
         }
     }
@@ -101,19 +104,22 @@ impl Named {
         match self {
             Self::SigningKey | Self::StorageKey => "mcp-jwt-signing-key",
             Self::Token => "mcp-auth-token",
-            Self::ClientId | Self::ClientSecret | Self::Domain => "mcp-auth0-credentials",
+            Self::ClientId | Self::ClientSecret | Self::FallbackSecret | Self::Domain => {
+                "mcp-auth0-credentials"
+            }
         }
     }
 
-    /// The variable that `serve` takes it from.
-    pub const fn variable(self) -> &'static str {
+    /// The variable that `serve` takes it from, if there is one.
+    pub const fn variable(self) -> Option<&'static str> {
         match self {
-            Self::SigningKey => "JWT_SIGNING_KEY",
-            Self::StorageKey => "STORAGE_ENCRYPTION_KEY",
-            Self::Token => "MCP_AUTH_TOKEN",
-            Self::ClientId => "AUTH0_CLIENT_ID",
-            Self::ClientSecret => "AUTH0_CLIENT_SECRET",
-            Self::Domain => "AUTH0_DOMAIN",
+            Self::SigningKey => Some("JWT_SIGNING_KEY"),
+            Self::StorageKey => Some("STORAGE_ENCRYPTION_KEY"),
+            Self::Token => Some("MCP_AUTH_TOKEN"),
+            Self::ClientId => Some("AUTH0_CLIENT_ID"),
+            Self::ClientSecret => Some("AUTH0_CLIENT_SECRET"),
+            Self::FallbackSecret => None,
+            Self::Domain => Some("AUTH0_DOMAIN"),
         }
     }
 }

@@ -62,14 +62,17 @@ pub fn due(ids: &[String], notes: &Notes, now: u64, policy: &Policy) -> Step {
     if !dead.is_empty() {
         return Step::Drop(dead);
     }
+    if policy.at_once {
+        return Step::Add { first: true };
+    }
     let mut waits = Vec::new();
     match notes.waiting(ids) {
         Some((id, added_at)) => match added_at.saturating_add(policy.settle.as_secs()) {
-            ready if ready <= now || policy.at_once => return Step::Promote(id.to_owned()),
+            ready if ready <= now => return Step::Promote(id.to_owned()),
             ready => waits.push((ready, Until::Promote(id.to_owned(), ready))),
         },
         None => match notes.first_is_due(ids, policy.every) {
-            ready if ready <= now => return Step::Add { first: policy.at_once || ids.is_empty() },
+            ready if ready <= now => return Step::Add { first: ids.is_empty() },
             ready => waits.push((ready, Until::Add(ready))),
         },
     }
@@ -132,6 +135,9 @@ mod tests {
                 Step::Add { first } => {
                     self.made += 1;
                     let at = if *first { 0 } else { 1 };
+                    if *first {
+                        self.notes.overtaken(now);
+                    }
                     self.ids.insert(at, format!("new-{}", self.made));
                     self.notes.added(&self.ids[at], now);
                 }
@@ -182,7 +188,12 @@ mod tests {
         assert_eq!(kept.notes.get("old").unwrap().retired_at, Some(5));
         let mut kept = Kept::of(&["old"]);
         kept.run(5, &Policy { every: None, ..POLICY });
-        assert_eq!(kept.run(6, &at_once), Step::Promote("new-1".to_owned()));
+        assert_eq!(kept.run(6, &at_once), Step::Add { first: true });
+        assert_eq!(kept.ids, ["new-2", "old", "new-1"]);
+        for now in [7, 200, 1000] {
+            kept.run(now, &POLICY);
+            assert_eq!(kept.ids[0], "new-2", "what waited may be stolen too");
+        }
     }
 
     #[test]

@@ -35,6 +35,13 @@ impl Notes {
         self.keys.insert(id.to_owned(), Stamp { added_at: now, ..Stamp::default() });
     }
 
+    /// Whatever waits to be the first, waits no more: who knows the first may know it as well.
+    pub fn overtaken(&mut self, now: u64) {
+        for stamp in self.keys.values_mut().filter(|stamp| stamp.first_at.is_none()) {
+            stamp.retired_at.get_or_insert(now);
+        }
+    }
+
     /// Makes the notes fit the list, which somebody may have changed without them. A key that is
     /// behind the first and was not noted may be anything; it counts as retired now.
     pub fn reconcile(&mut self, ids: &[String], now: u64) {

@@ -32,22 +32,28 @@ class Management(Server):
         }
 
     def rotate(self) -> None:
+        """Makes a new secret."""
+        self.take(secrets.token_urlsafe(48))
+
+    def take(self, secret: str) -> None:
         """The provider forgets the old secret at once."""
-        self.secret = secrets.token_urlsafe(48)
+        self.secret = secret
         self.rotations += 1
-        self.upstream.new_secret(self.client_id, self.secret)
+        self.upstream.new_secret(self.client_id, secret)
 
 
 def _handler(server: Management) -> type[BaseHTTPRequestHandler]:
     class Handler(BaseHTTPRequestHandler):
         def _serve(self) -> None:
-            self.rfile.read(int(self.headers.get("content-length") or 0))
+            given = self.rfile.read(int(self.headers.get("content-length") or 0))
             client = f"/api/v2/clients/{server.client_id}"
             status = 200
             if self.headers.get("authorization") != f"Bearer {TOKEN}":
                 status = 401
             elif (self.command, self.path) == ("POST", f"{client}/rotate-secret"):
                 server.rotate()
+            elif (self.command, self.path) == ("PATCH", client):
+                server.take(json.loads(given)["client_secret"])
             elif (self.command, self.path) != ("GET", client):
                 status = 404
             told = {"client_id": server.client_id, "client_secret": server.secret}
@@ -58,7 +64,7 @@ def _handler(server: Management) -> type[BaseHTTPRequestHandler]:
             self.end_headers()
             self.wfile.write(body)
 
-        do_GET = do_POST = _serve  # noqa: N815
+        do_GET = do_POST = do_PATCH = _serve  # noqa: N815
 
         def log_message(self, *_: object) -> None:
             pass

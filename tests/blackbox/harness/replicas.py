@@ -112,7 +112,8 @@ class Replicas:
 
     def secret(self, variable: str) -> list[str]:
         """What is in a file, the first key first."""
-        return (self.secrets / FILES[variable]).read_text().split(",")
+        fallback = f"{FILES['OIDC_CLIENT_SECRET']}-fallback"
+        return (self.secrets / FILES.get(variable, fallback)).read_text().split(",")
 
     def tokens(self) -> list[str]:
         """The tokens of the internal API."""

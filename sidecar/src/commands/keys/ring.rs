@@ -48,6 +48,9 @@ impl Ring {
                 let id =
                     id.map_err(|why| NotDone::BadKey(named(self.kind).key(), why.to_string()))?;
                 let place = if *first { 0 } else { 1 };
+                if *first {
+                    self.notes.overtaken(now);
+                }
                 self.notes.added(&id, now);
                 self.ids.insert(place, id);
                 self.texts.insert(place, key);

@@ -208,7 +208,8 @@ impl Discovery {
                 && methods.contains(&CoreClientAuthMethod::ClientSecretPost)
         });
         let id = ClientId::new(self.config.client_id.clone());
-        let secret = ClientSecret::new(self.config.client_secret.live.now().expose().to_owned());
+        let secret =
+            ClientSecret::new(self.config.client_secret.live.now().best().expose().to_owned());
         CoreClient::from_provider_metadata(metadata, id, Some(secret))
             .set_redirect_uri(self.redirect_uri.clone())
             .set_auth_type(if by_body { AuthType::RequestBody } else { AuthType::BasicAuth })

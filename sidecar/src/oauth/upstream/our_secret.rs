@@ -1,5 +1,6 @@
 //! The token endpoint is asked with the secret that counts, and again where the provider does not
-//! know it: while a secret is replaced there, the new one may be here or there a little later.
+//! know it, with the one to fall back on, and for a while: where a secret is replaced, the new one
+//! may be here or there a little later.
 
 use std::time::Duration;
 
@@ -38,11 +39,20 @@ pub(super) async fn tokens(
     let began = instant();
     let mut current = ours.live.now();
     loop {
-        match ask(known, http, asked, &current).await {
-            Err(NoTokens::UnknownClient(_)) if ours.may_change && began.elapsed() < PATIENCE => {
-                current = ours.live.newer_than(&current, PAUSE).await;
+        let mut refused = None;
+        for secret in current.in_order() {
+            match ask(known, http, asked, secret).await {
+                Err(why @ NoTokens::UnknownClient(_)) => refused = Some(why),
+                away @ Err(NoTokens::Unavailable(_)) => return away,
+                decided => {
+                    current.works(secret);
+                    return decided;
+                }
             }
-            decided => return decided,
+        }
+        match refused {
+            Some(why) if !ours.may_change || began.elapsed() >= PATIENCE => return Err(why),
+            Some(_) | None => current = ours.live.newer_than(&current, PAUSE).await,
         }
     }
 }
@@ -78,7 +88,8 @@ pub(super) fn form(
     address: &Url,
     fields: &[(&str, &str)],
 ) -> HttpRequest {
-    let secret: &Secret = &config.client_secret.live.now();
+    let secrets = config.client_secret.live.now();
+    let secret = secrets.best();
     let credentials = [config.client_id.as_str(), secret.expose()];
     let mut form = form_urlencoded::Serializer::new(String::new());
     form.extend_pairs(fields);

@@ -13,6 +13,7 @@ use super::{
 };
 use crate::{
     clock::Clock,
+    config::client_secret::ClientSecrets,
     oauth::{error::OAuthError, grant::UpstreamTokens, identity::Identity, opaque::Opaque},
     secret::Secret,
 };
@@ -299,8 +300,28 @@ async fn a_refresh_waits_for_the_secret_that_the_provider_knows_by_now() {
     while provider.calls("token") < 2 {
         tokio::task::yield_now().await;
     }
-    config.client_secret.live.replace(Secret::new("hunter3"));
+    config.client_secret.live.replace(ClientSecrets::new(Secret::new("hunter3"), None));
     refreshing.await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn where_the_secret_is_not_known_the_other_is_tried_at_once_and_from_then_on() {
+    let provider = start().await;
+    let config = provider.config();
+    let both =
+        |first, fallback| ClientSecrets::new(Secret::new(first), Some(Secret::new(fallback)));
+    config.client_secret.live.replace(both("hunter2", "hunter3"));
+    let upstream = provider.client_by(&config);
+    provider.says().secret = "hunter3";
+    upstream.refresh("refresh-1").await.unwrap();
+    assert_eq!(provider.calls("token"), 2);
+    upstream.refresh("refresh-1").await.unwrap();
+    login_by(&provider, &upstream).await.unwrap();
+    assert_eq!(provider.calls("token"), 4);
+    provider.says().secret = "hunter4";
+    let refused = upstream.refresh("refresh-1").await.unwrap_err();
+    assert!(matches!(refused, RefreshFailure::Unavailable(_)), "{refused}");
+    assert_eq!(provider.calls("token"), 6, "each was tried once");
 }
 
 #[tokio::test]
