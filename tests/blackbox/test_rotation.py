@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import os
+import pty
+import subprocess
 from collections.abc import Iterator
 
 import pytest
 from cryptography.fernet import Fernet, InvalidToken
 from harness.authserver import AuthServer
+from harness.built import built
 from harness.gateway import eventually
 from harness.management import Management
 from harness.oauth import assert_oauth_error, claims_of, direct, header_of
@@ -249,3 +253,26 @@ def test_a_crash_in_the_middle_of_encrypting_anew_is_made_up_for(serve, own_redi
     assert refreshed.claims["sid"] == tokens.claims["sid"]
     again = refreshed.app.refresh(tokens.refresh)
     assert again.status_code == 200 or assert_oauth_error(again, 400, "invalid_grant")
+
+
+def test_no_secret_is_written_to_a_terminal_unless_asked_for():
+    def on_a_terminal(*further: str) -> tuple[int, str]:
+        ours, theirs = pty.openpty()
+        with os.fdopen(ours, "rb", buffering=0) as ours:
+            ended = subprocess.run(
+                [built("MCP_AUTH_BIN"), "secrets", "generate", "--format", "env", *further],
+                stdout=theirs,
+                stderr=subprocess.PIPE,
+                check=False,
+            )
+            os.set_blocking(ours.fileno(), False)
+            shown = (ours.read(65536) or b"").decode() if further else ended.stderr.decode()
+            os.close(theirs)
+        return ended.returncode, shown
+
+    code, said = on_a_terminal()
+    assert code == 2
+    assert "standard output is a terminal" in said
+    code, shown = on_a_terminal("--show")
+    assert code == 0
+    assert "JWT_SIGNING_KEY=" in shown

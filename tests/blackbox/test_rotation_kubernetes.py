@@ -72,11 +72,11 @@ def test_secrets_are_made_once_and_what_is_missing_is_added(cluster: Kubernetes)
 
 def test_what_auth0_gave_is_read_from_standard_input_and_never_overwritten(cluster: Kubernetes):
     of_auth0 = ("--client-secret-file", "-", "--auth0-domain", "tenant.auth0.com")
-    generate(cluster, *of_auth0, given="hunter2\n").done()
+    generate(cluster, *of_auth0, stdin="hunter2\n").done()
     assert cluster.value(CREDENTIALS, "server-client-secret") == "hunter2"
     assert cluster.value(CREDENTIALS, "auth0-domain") == "tenant.auth0.com"
-    assert generate(cluster, *of_auth0, given="hunter2").done().count("made") == 0
-    generate(cluster, *of_auth0, given="hunter3").refused("server-client-secret")
+    assert generate(cluster, *of_auth0, stdin="hunter2").done().count("made") == 0
+    generate(cluster, *of_auth0, stdin="hunter3").refused("server-client-secret")
     assert cluster.value(CREDENTIALS, "server-client-secret") == "hunter2"
 
 

@@ -1,8 +1,9 @@
-"""An operator's commands: `mcp-auth` run to its end, in an environment of what is given alone."""
+"""An operator's commands: `mcp-auth` run to its end, with what is given as its environment."""
 
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,6 +19,16 @@ class Ran:
     code: int
     out: str
     err: str
+
+    def done(self) -> str:
+        """What it printed; it must have worked."""
+        assert self.code == 0, self
+        return self.out
+
+    def refused(self, why: str, code: int = 1) -> None:
+        """It must have failed for this reason."""
+        assert self.code == code, self
+        assert why in self.err, self
 
     @property
     def findings(self) -> dict[str, dict[str, Any]]:
@@ -50,7 +61,7 @@ def mcp_auth(
     """Runs the command. None of `secrets` may be printed."""
     done = subprocess.run(
         [built("MCP_AUTH_BIN"), *arguments],
-        env=environment or {},
+        env={"PATH": os.environ["PATH"], **(environment or {})},
         input=stdin,
         cwd=folder,
         capture_output=True,

@@ -15,7 +15,7 @@ from .authserver import AuthServer, ReservedPort
 from .backend import Backend
 from .envoy import Envoy, Listener
 from .oauth import PUBLIC, Site, Tokens
-from .operator import Outcome, mcp_auth
+from .operator import Ran, mcp_auth
 from .redis_server import Redis
 from .upstream import Upstream
 
@@ -119,7 +119,7 @@ class Replicas:
         """The tokens of the internal API."""
         return self.secret("MCP_AUTH_TOKEN")
 
-    def keys(self, *arguments: str, **environment: str) -> Outcome:
+    def keys(self, *arguments: str, **environment: str) -> Ran:
         """`mcp-auth keys …`, against the first replica."""
         reach = {
             "MCP_AUTH_INTERNAL_URL": f"http://127.0.0.1:{self.servers[0].internal_port}",
