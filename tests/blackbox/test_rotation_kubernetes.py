@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import os
 import stat
+import subprocess
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
+import kubernetes_validate
 import pytest
 import yaml
 from harness.built import ROOT
@@ -40,7 +42,7 @@ def manifest(path: str, kind: str) -> dict:
 
 def generate(cluster: Kubernetes, *arguments: str, **how: str):
     return mcp_auth(
-        *("secrets", "generate", "--format", "k8s", "--apply", *arguments),
+        *("secrets", "generate", "--apply", *arguments),
         environment=cluster.for_kubectl(),
         **how,
     )
@@ -92,7 +94,7 @@ def test_no_secret_is_on_a_command_line_or_printed(cluster: Kubernetes, tmp_path
     told.write_text(f'#!/bin/sh\necho "$@" >>{log}\nexec {kubectl} "$@"\n')
     told.chmod(told.stat().st_mode | stat.S_IEXEC)
     environment = cluster.for_kubectl() | {"PATH": f"{told.parent}:{os.environ['PATH']}"}
-    secrets = mcp_auth("secrets", "generate", "--format", "k8s", "--apply", environment=environment)
+    secrets = mcp_auth("secrets", "generate", "--apply", environment=environment)
     rotated = rotate(environment, "signing", "storage", "token")
     listed = mcp_auth("keys", "list", "--kubernetes", environment=environment)
     seen = (
@@ -169,7 +171,7 @@ def test_the_role_of_the_cronjob_is_enough_for_it_and_for_nothing_else(cluster: 
     mcp_auth(*arguments, environment=environment).done()
     rotate(environment, "token").refused("403")
     made = mcp_auth(
-        *("secrets", "generate", "--format", "k8s", "--apply", "--namespace", NAMESPACE, "--force"),
+        *("secrets", "generate", "--apply", "--namespace", NAMESPACE, "--force"),
         environment=environment,
     )
     made.refused("403")
@@ -208,6 +210,21 @@ def test_the_client_secret_is_replaced_with_the_rights_of_its_own_cronjob(
         wrong = environment | {"AUTH0_MGMT_TOKEN": "another"}
         mcp_auth(*arguments, environment=wrong).refused("the management token is wrong")
         assert auth0.rotations == 1
+
+
+@pytest.mark.parametrize("folder", [".", "client-secret"])
+def test_the_manifests_have_the_form_that_kubernetes_knows(folder: str):
+    built = subprocess.run(
+        ["kubectl", "kustomize", MANIFESTS / folder], capture_output=True, text=True, check=True
+    )
+    objects = list(yaml.safe_load_all(built.stdout))
+    assert {it["kind"] for it in objects} == {"ServiceAccount", "Role", "RoleBinding", "CronJob"}
+    for it in objects:
+        for version in ("1.31", "1.37"):
+            kubernetes_validate.validate(it, version, strict=True)
+    # Without it the API refuses the binding.
+    (binding,) = [it for it in objects if it["kind"] == "RoleBinding"]
+    assert binding["subjects"][0]["namespace"] == binding["metadata"]["namespace"]
 
 
 def test_what_kubernetes_says_no_to_is_told(cluster: Kubernetes):

@@ -132,7 +132,7 @@ pub enum Target {
     Signing,
     /// STORAGE_ENCRYPTION_KEY
     Storage,
-    /// MCP_AUTH_TOKEN: the filters' `sessions.token` has to be changed between two runs
+    /// MCP_AUTH_TOKEN: the first is for the filters' `sessions.token`, before older ones are pruned
     Token,
     /// AUTH0_CLIENT_SECRET, through Auth0's Management API
     ClientSecret,
@@ -166,8 +166,8 @@ mod tests {
     #[test]
     fn secrets_are_files_of_a_folder_or_go_elsewhere() {
         assert!(parses("mcp-auth secrets generate --out secrets"));
-        assert!(parses("mcp-auth secrets generate --format k8s --apply --context c"));
-        assert!(!parses("mcp-auth secrets generate --format k8s --apply --show"));
+        assert!(parses("mcp-auth secrets generate --apply --context c"));
+        assert!(!parses("mcp-auth secrets generate --apply --show"));
         assert!(!parses("mcp-auth secrets generate --format k8s --context c"));
     }
 }

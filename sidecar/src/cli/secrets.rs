@@ -26,9 +26,10 @@ Exit codes: 0 done, 1 not possible, 2 wrong usage.";
 /// How to make them, and where to put them.
 #[derive(Args, Debug)]
 pub struct GenerateArgs {
-    /// Files of a folder, lines for a .env file, manifests for Kubernetes, or JSON
-    #[arg(long, value_enum, default_value_t = Format::Files)]
-    pub format: Format,
+    /// Files of a folder, lines for a .env file, manifests for Kubernetes, or JSON [default: files;
+    /// k8s with --apply]
+    #[arg(long, value_enum)]
+    pub format: Option<Format>,
     /// The folder for --format files; else the file to write instead of standard output
     #[arg(long, value_name = "PATH")]
     pub out: Option<PathBuf>,

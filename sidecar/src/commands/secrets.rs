@@ -64,11 +64,16 @@ pub async fn run(
 ) -> Result<String, NotMade> {
     let SecretsCommand::Generate(args) = command;
     let usage = |why: &str| Err(NotMade::Usage(why.to_owned()));
-    if args.apply && args.format != Format::K8s {
-        return usage("--apply needs --format k8s");
-    }
+    let format = match args.format {
+        Some(format) if args.apply && format != Format::K8s => {
+            return usage("--apply is for Kubernetes: leave --format out, or say --format k8s");
+        }
+        Some(format) => format,
+        None if args.apply => Format::K8s,
+        None => Format::Files,
+    };
     let values = values(args)?;
-    match (args.format, &args.out) {
+    match (format, &args.out) {
         (Format::K8s, None) if args.apply => {
             let kubectl =
                 Place::kubernetes(args.namespace.clone(), args.context.clone(), variable)?;
@@ -79,14 +84,18 @@ pub async fn run(
         }
         (Format::Files, None) => usage("--format files needs --out"),
         (_, Some(file)) => {
-            private_file::write(file, &rendered(args, &values), args.force)?;
+            private_file::write(
+                file,
+                &rendered(format, args.namespace.as_deref(), &values),
+                args.force,
+            )?;
             Ok(format!("{}: made, for its owner only\n", file.display()))
         }
         (_, None) if io::stdout().is_terminal() && !args.show => usage(
             "standard output is a terminal, where secrets would stay to be read: use --out, a pipe, \
              or --show",
         ),
-        (_, None) => Ok(rendered(args, &values)),
+        (_, None) => Ok(rendered(format, args.namespace.as_deref(), &values)),
     }
 }
 
@@ -152,8 +161,8 @@ fn is_same(there: &Held, value: &Value) -> bool {
     there.value.matches(value.text.expose().as_bytes())
 }
 
-fn rendered(args: &GenerateArgs, values: &[Value]) -> String {
-    match args.format {
+fn rendered(format: Format, namespace: Option<&str>, values: &[Value]) -> String {
+    match format {
         Format::Files | Format::Env => values
             .iter()
             .filter_map(|value| {
@@ -173,7 +182,7 @@ fn rendered(args: &GenerateArgs, values: &[Value]) -> String {
             let manifest = |secret: &&str| {
                 let inside = values.iter().filter(|value| value.named.secret() == *secret);
                 let inside: Vec<_> = inside.map(|it| (it.named, it.text.clone())).collect();
-                manifest(secret, args.namespace.as_deref(), &inside)
+                manifest(secret, namespace, &inside)
             };
             secrets.iter().map(manifest).collect::<Vec<_>>().join("---\n")
         }
