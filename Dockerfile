@@ -23,21 +23,26 @@ COPY sidecar sidecar
 COPY src src
 COPY tests tests
 
-# The caches outlive layers: a change of the sources compiles what changed.
+# Programs name their crates in themselves, for scanners and SBOMs (cargo-auditable). The caches outlive
+# layers: a change of the sources compiles what changed.
 FROM source AS build-programs
+RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
+    cargo install --locked --version 0.7.7 cargo-auditable
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo fetch --locked \
-    && make programs
+    && make programs CARGO="cargo auditable"
 
 # The module is shrunk by WebAssembly's own optimiser, which comes as a package of Node.js.
-FROM ${NODE_IMAGE} AS node
+FROM ${NODE_IMAGE} AS wasm-tools
+WORKDIR /src
+COPY scripts scripts
+COPY tools tools
+RUN scripts/setup-wasm-tools.sh
 
 FROM source AS build-filter
-COPY --from=node /usr/local/bin/node /usr/local/bin/
-COPY --from=node /usr/local/lib/node_modules/npm /usr/local/lib/node_modules/npm
-RUN ln -s ../lib/node_modules/npm/bin/npm-cli.js /usr/local/bin/npm
-COPY tools tools
+COPY --from=wasm-tools /usr/local/bin/node /usr/local/bin/
+COPY --from=wasm-tools /src/tools tools
 RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
     --mount=type=cache,target=/src/target,sharing=locked \
     cargo fetch --locked \

@@ -6,6 +6,7 @@ SHELL := /bin/bash
 MAKEFLAGS += --no-print-directory
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
+CARGO ?= cargo
 PROGRAMS   := mcp-server dev-idp mcp-auth
 WASM_BUILT := $(TARGET_DIR)/wasm32-wasip1/wasm/mcp_auth_filter.wasm
 # Panics name source files; where those lie on this machine is nobody's business and would make the
@@ -37,7 +38,7 @@ dist/mcp_auth_filter.wasm: $(WASM_BUILT) tools/wasm/shrink.mjs tools/wasm/packag
 	node tools/wasm/shrink.mjs $< $@
 
 programs: ## Build the programs, optimised, into dist/
-	cargo build --release $(addprefix -p ,$(PROGRAMS))
+	$(CARGO) build --release $(addprefix -p ,$(PROGRAMS))
 	@mkdir -p dist
 	@cd $(TARGET_DIR)/release && cp $(PROGRAMS) $(CURDIR)/dist/
 

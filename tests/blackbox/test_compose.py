@@ -3,7 +3,6 @@ its Envoy with the real sidecar. Containers themselves are not started here.
 """
 
 import json
-import os
 import re
 import subprocess
 from pathlib import Path
@@ -15,6 +14,7 @@ from harness import client, mesh
 from harness.backend import Backend, seen
 from harness.built import ROOT, built
 from harness.oauth import Site
+from harness.operator import mcp_auth
 
 FOLDER = ROOT / "examples/docker-compose"
 FILES = ("compose.yaml", "compose.override.yaml", "auth0.yaml")
@@ -99,14 +99,7 @@ def test_secrets_are_made_once_and_taken_by_the_sidecar(tmp_path):
         ]
     )
     told = {n: v.replace("/run/secrets", str(tmp_path / "secrets")) for n, v in told.items()}
-    done = subprocess.run(
-        [built("MCP_AUTH_BIN"), "config", "check"],
-        env={"PATH": os.environ["PATH"]} | told,
-        capture_output=True,
-        text=True,
-    )
-    assert done.returncode == 0, done.stderr
-    assert "redis:6379" in done.stdout
+    assert "redis:6379" in mcp_auth("config", "check", environment=told).done()
 
 
 def test_its_envoy_protects_the_mcp_server(tmp_path, serve):
@@ -131,12 +124,10 @@ def test_its_envoy_protects_the_mcp_server(tmp_path, serve):
 def test_a_sidecar_says_by_its_exit_code_whether_it_is_ready(serve):
     sidecar = serve(MCP_AUTH_TOKEN=None)
     url = f"http://127.0.0.1:{sidecar.internal_port}"
-    assert health(url) == (0, "ready\n", "")
+    assert mcp_auth("health", "--internal-url", url).done() == "ready\n"
     sidecar.kill()
-    code, said, complaint = health(url)
-    assert (code, said) == (1, "")
-    assert url in complaint
-    assert health("ftp://a")[0] == 1
+    mcp_auth("health", "--internal-url", url).refused(f"{url}/ does not answer")
+    mcp_auth("health", "--internal-url", "ftp://a").refused("MCP_AUTH_INTERNAL_URL")
 
 
 def bootstrap(ports: dict[str, int]) -> dict[str, Any]:
@@ -149,11 +140,3 @@ def bootstrap(ports: dict[str, int]) -> dict[str, Any]:
     text = text.replace("0.0.0.0, port_value: 10000", "127.0.0.1, port_value: 0")
     text = text.replace("port_value: 9901", "port_value: 0")
     return yaml.safe_load(text)
-
-
-def health(url: str) -> tuple[int, str, str]:
-    """What `mcp-auth health` has to say."""
-    done = subprocess.run(
-        [built("MCP_AUTH_BIN"), "health", "--internal-url", url], capture_output=True, text=True
-    )
-    return done.returncode, done.stdout, done.stderr

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import kubernetes_validate
 import pytest
+import yaml
 from harness.built import ROOT
 from harness.manifests import OVERLAYS, TOKEN, Examples
 from harness.mesh import filter_configs
+from harness.operator import mcp_auth
 from jsonschema import Draft202012Validator
 
 SCHEMAS = ROOT / "tests/schemas"
@@ -96,6 +98,38 @@ def test_secrets_are_read_from_files_and_in_no_manifest(objects):
     assert objects.of("Secret") == []
     # The token of the internal API is in the filter's configuration and nowhere else.
     assert json.dumps(objects).count(TOKEN) == 1
+
+
+def test_the_sidecar_takes_what_the_deployment_and_the_made_secrets_give_it(objects, tmp_path):
+    (tmp_path / "id").write_text("client-1")
+    (tmp_path / "secret").write_text("a-secret")
+    generate = ["secrets", "generate", "--format", "k8s", "--namespace", "mcp-auth"]
+    generate += ["--auth0-domain", "tenant.auth0.com", "--out", "secrets.yaml"]
+    generate += ["--client-id-file", "id", "--client-secret-file", "secret"]
+    mcp_auth(*generate, folder=tmp_path).done()
+    made = [it for it in yaml.safe_load_all((tmp_path / "secrets.yaml").read_text()) if it]
+    for it in made:
+        kubernetes_validate.validate(it, KUBERNETES[-1], strict=True)
+    secrets = {it["metadata"]["name"]: it["stringData"] for it in made}
+    secrets["mcp-auth-redis"] = {"url": "rediss://redis.example.com:6380/0"}
+
+    pod = objects.one("Deployment", "mcp-auth")["spec"]["template"]["spec"]
+    (container,) = pod["containers"]
+    of_volume = {it["name"]: secrets[it["secret"]["secretName"]] for it in pod["volumes"]}
+    for mount in container["volumeMounts"]:
+        folder = tmp_path / mount["mountPath"].removeprefix("/")
+        folder.mkdir(parents=True)
+        for key, text in of_volume[mount["name"]].items():
+            (folder / key).write_text(text)
+    environment = {}
+    for it in container["env"]:
+        if "value" in it:
+            environment[it["name"]] = it["value"].replace("/run/secrets", f"{tmp_path}/run/secrets")
+        else:
+            reference = it["valueFrom"]["secretKeyRef"]
+            environment[it["name"]] = secrets[reference["name"]][reference["key"]]
+    told = mcp_auth("config", "check", environment=environment).done()
+    assert "https://tenant.auth0.com/" in told
 
 
 def test_the_filter_is_told_the_same_on_each_mesh(examples):
