@@ -1,5 +1,7 @@
 //! Times and outsiders' words as people read them, on the page and in the terminal.
 
+use std::error::Error;
+
 use auth_core::time::UnixTime;
 use jiff::Timestamp;
 
@@ -36,6 +38,15 @@ pub fn plain(text: &str) -> String {
             c => vec![c],
         })
         .collect()
+}
+
+/// What lies at the bottom of a failure: the part that says something to people.
+pub fn root_cause(failure: &dyn Error) -> String {
+    let mut cause = failure;
+    while let Some(deeper) = cause.source() {
+        cause = deeper;
+    }
+    cause.to_string()
 }
 
 #[cfg(test)]

@@ -8,7 +8,12 @@ use serde_json::{Value, json};
 use tokio::time::sleep;
 
 use super::{Credentials, pause};
-use crate::{clock::Clock, config::values::is_loopback, secret::Secret, text::plain};
+use crate::{
+    clock::Clock,
+    config::values::is_loopback,
+    secret::Secret,
+    text::{plain, root_cause},
+};
 
 /// How long one call may take.
 const WITHIN: Duration = Duration::from_secs(30);
@@ -367,12 +372,4 @@ fn refused(call: &str, status: StatusCode, body: &[u8]) -> Failure {
         StatusCode::CONFLICT => Failure::Conflict(call, why),
         other => Failure::Refused { call, status: other.as_u16(), why },
     }
-}
-
-fn root_cause(failure: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = failure;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }

@@ -5,7 +5,10 @@ use std::time::Duration;
 use reqwest::{Client, Method, Response, Url, redirect::Policy};
 use serde::{Deserialize, de::DeserializeOwned};
 
-use crate::{secret::Secret, text::plain};
+use crate::{
+    secret::Secret,
+    text::{plain, root_cause},
+};
 
 /// Revoking a client with very many sessions takes longest.
 const WITHIN: Duration = Duration::from_secs(40);
@@ -82,12 +85,4 @@ impl<'t> Api<'t> {
         let told = response.json::<Failure>().await.map(|it| plain(&it.error_description));
         Err(NotDone::Refused(told.unwrap_or_else(|_| format!("status {status}"))))
     }
-}
-
-fn root_cause(failure: &reqwest::Error) -> String {
-    let mut cause: &dyn std::error::Error = failure;
-    while let Some(deeper) = cause.source() {
-        cause = deeper;
-    }
-    cause.to_string()
 }

@@ -11,7 +11,7 @@ use reqwest::{Certificate, Client, Method, StatusCode, redirect::Policy};
 use serde_json::Value;
 
 use super::{NotKept, kubernetes::Written, text};
-use crate::text::plain;
+use crate::text::{plain, root_cause};
 
 /// Where Kubernetes puts what a pod needs for its API.
 const ACCOUNT: &str = "/var/run/secrets/kubernetes.io/serviceaccount";
@@ -36,6 +36,7 @@ impl InCluster {
         namespace: Option<String>,
         variable: impl Fn(&str) -> Option<String>,
     ) -> Result<Self, NotKept> {
+        // Elsewhere in tests only.
         let account = variable("MCP_AUTH_SERVICE_ACCOUNT").unwrap_or_else(|| ACCOUNT.to_owned());
         let account = Path::new(&account);
         let read = |name: &str| {
@@ -124,7 +125,7 @@ impl InCluster {
         }
         let away = |why: reqwest::Error| NotKept::Kubernetes {
             secret,
-            why: format!("the API cannot be reached: {why}"),
+            why: format!("the API cannot be reached: {}", root_cause(&why.without_url())),
         };
         let answer = request.send().await.map_err(away)?;
         let status = answer.status();

@@ -5,7 +5,10 @@
 //! places, and the old one is taken away after a while. What Auth0 says is its secret counts: a run
 //! that was cut short, and a rotation in the dashboard, are made up for by the next run.
 
-use std::time::Duration;
+use std::{
+    io::{self, Write},
+    time::Duration,
+};
 
 use base64::{Engine, engine::general_purpose::URL_SAFE_NO_PAD};
 use rand::{RngCore, rngs::OsRng};
@@ -248,7 +251,7 @@ async fn connect(
     let tenant = GivenUrl::parse(&tenant, &HttpHosts::default());
     let tenant = tenant.map_err(|why| NotDone::Usage(format!("{name} {why}")))?;
     let credentials = Credentials::collect(variable)?;
-    let tell = Box::new(|told: &str| eprintln!("{told}"));
+    let tell = Box::new(|told: &str| drop(writeln!(io::stderr(), "mcp-auth: {told}")));
     Ok(Management::connect(tenant.url(), &credentials, context.clock.clone(), tell).await?)
 }
 
