@@ -119,6 +119,9 @@ def test_its_envoy_protects_the_mcp_server(tmp_path, serve):
             site.http.close()
             fields = [("authorization", f"Bearer {tokens.access}")]
             assert seen(client.http1(port, fields=fields)).header("x-user-name")
+            assert is_healthy(port)
+            sidecar.kill()
+            assert not is_healthy(port)
 
 
 def test_a_sidecar_says_by_its_exit_code_whether_it_is_ready(serve):
@@ -128,6 +131,17 @@ def test_a_sidecar_says_by_its_exit_code_whether_it_is_ready(serve):
     sidecar.kill()
     mcp_auth("health", "--internal-url", url).refused(f"{url}/ does not answer")
     mcp_auth("health", "--internal-url", "ftp://a").refused("MCP_AUTH_INTERNAL_URL")
+
+
+def is_healthy(port: int) -> bool:
+    """What the health check of the gateway's container finds at this port."""
+    told = yaml.safe_load((FOLDER / "compose.yaml").read_text())["services"]["gateway"]
+    kind, *command = told["healthcheck"]["test"]
+    assert kind == "CMD"
+    command = [
+        it.replace("$$", "$").replace("127.0.0.1/10000", f"127.0.0.1/{port}") for it in command
+    ]
+    return subprocess.run(command, timeout=10).returncode == 0
 
 
 def bootstrap(ports: dict[str, int]) -> dict[str, Any]:

@@ -194,7 +194,7 @@ def _patch(filters: list[dict[str, Any]], policy: dict[str, Any]) -> None:
     for it in filters:
         if (
             operation["jsonPath"]
-            == f"..http_filters[?(@.name=='{it['name']}')].typed_config.config"
+            == f'..http_filters[?(@.name=="{it["name"]}")].typed_config.config'
         ):
             it["typed_config"]["config"][operation["path"].removeprefix("/")] = operation["value"]
             return
