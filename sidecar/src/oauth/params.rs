@@ -1,15 +1,17 @@
 //! The parameters of a query or a form, as OAuth has them (RFC 6749 §3.1, §3.2).
 
-use std::fmt;
+use std::{fmt, future::poll_fn, pin::Pin};
 
 use axum::{
-    body::Bytes,
+    body::{Bytes, HttpBody},
     extract::{FromRequest, Request},
-    http::{HeaderMap, Method, StatusCode, header},
-    response::IntoResponse,
+    http::{HeaderMap, Method, header},
 };
 
 use super::{error::OAuthError, routes::BODY_LIMIT};
+
+/// How much of a body is read, most of it to throw it away.
+const MOST_READ: usize = 4 * 1024 * 1024;
 
 /// What somebody asks for. A parameter without a value counts as left out, and one that is not
 /// known is ignored; one that is read must be there once. `Debug` shows names only, because values
@@ -70,7 +72,7 @@ impl Params {
 impl<S: Send + Sync> FromRequest<S> for Params {
     type Rejection = OAuthError;
 
-    async fn from_request(request: Request, state: &S) -> Result<Self, OAuthError> {
+    async fn from_request(request: Request, _: &S) -> Result<Self, OAuthError> {
         if request.method() != Method::POST {
             return Ok(Self::parse(request.uri().query().unwrap_or("").as_bytes()));
         }
@@ -78,7 +80,7 @@ impl<S: Send + Sync> FromRequest<S> for Params {
             let sentence = "the body must be application/x-www-form-urlencoded";
             return Err(OAuthError::InvalidRequest(sentence.to_owned()));
         }
-        Ok(Self::parse(&body(request, state).await?))
+        Ok(Self::parse(&body(request).await?))
     }
 }
 
@@ -88,14 +90,23 @@ impl fmt::Debug for Params {
     }
 }
 
-/// The body, if it is not too long.
-pub(super) async fn body<S: Send + Sync>(request: Request, state: &S) -> Result<Bytes, OAuthError> {
-    Bytes::from_request(request, state).await.map_err(|refused| {
-        match refused.into_response().status() {
-            StatusCode::PAYLOAD_TOO_LARGE => OAuthError::TooLarge(BODY_LIMIT),
-            _ => OAuthError::InvalidRequest("the body cannot be read".to_owned()),
+/// The body, if it is not too long. One that is a little too long is read to its end all the same: who
+/// is still sending when the connection is closed may never see the answer.
+pub(super) async fn body(request: Request) -> Result<Bytes, OAuthError> {
+    let mut body = request.into_body();
+    let (mut kept, mut length) = (Vec::new(), 0);
+    while let Some(frame) = poll_fn(|context| Pin::new(&mut body).poll_frame(context)).await {
+        let unreadable = |_| OAuthError::InvalidRequest("the body cannot be read".to_owned());
+        let Ok(data) = frame.map_err(unreadable)?.into_data() else { continue };
+        length += data.len();
+        if length <= BODY_LIMIT {
+            kept.extend_from_slice(&data);
         }
-    })
+        if length > MOST_READ {
+            break;
+        }
+    }
+    if length > BODY_LIMIT { Err(OAuthError::TooLarge(BODY_LIMIT)) } else { Ok(kept.into()) }
 }
 
 /// Whether the body is of this media type, whatever its parameters are.

@@ -26,7 +26,7 @@ pub(super) async fn answer(
         let why = "the body must be application/json".to_owned();
         return Err(OAuthError::InvalidClientMetadata(why));
     }
-    let metadata = Metadata::of_registration(&body(request, &()).await?, &server.config.scopes)?;
+    let metadata = Metadata::of_registration(&body(request).await?, &server.config.scopes)?;
     let mut told = metadata.registered();
     let client = server.clients.register(metadata).await?;
     tracing::info!(client_id = client.client_id, name = ?client.name, "a client has registered");
