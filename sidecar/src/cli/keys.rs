@@ -27,8 +27,8 @@ pub struct KeysArgs {
 
 const HELP: &str = "\
 MCP_AUTH_TOKEN or MCP_AUTH_TOKEN_FILE: the token of the internal API, if it asks for one.
-AUTH0_MGMT_TOKEN, or AUTH0_MGMT_CLIENT_ID and AUTH0_MGMT_CLIENT_SECRET (or _FILE): for client-secret;
-needs read:clients, read:client_keys, update:clients and update:client_keys.
+AUTH0_MGMT_TOKEN, or AUTH0_MGMT_CLIENT_ID and AUTH0_MGMT_CLIENT_SECRET (or _FILE), for
+client-secret: needs read:clients, read:client_keys, update:clients and update:client_keys.
 Exit codes: 0 done, 1 not possible, 2 wrong usage.";
 
 /// What can be done with keys.
@@ -57,13 +57,20 @@ pub enum KeysCommand {
 
 const ROTATE_HELP: &str = "\
 A run does what is due, and is safe to repeat, also by several at once:
-  1. A new key is added behind the first. Every replica publishes it, verifies or decrypts with it.
-  2. After --settle, when every replica and filter knows it, it becomes the first: it signs or encrypts.
-  3. The old key is dropped when nothing made with it counts any more: signing keys after --settle and
-     65 min, storage keys once everything stored is encrypted with the new one; tokens by `keys prune`.
-A new client secret is made here and given to every replica to fall back on; Auth0 is told of it after
---settle, and the old one is taken away after the same time again. Should Auth0 have another secret than
-is stored, that is stored. --at-once has Auth0 make one, which counts before the replicas have it.";
+  1. A new key is added behind the first. Every replica publishes it, verifies or decrypts
+     with it.
+  2. After --settle, when every replica and filter knows it, it becomes the first: it signs
+     or encrypts.
+  3. The old key is dropped when nothing made with it counts any more: signing keys after
+     --settle and 65 min, storage keys once everything stored is encrypted with the new one,
+     tokens by `keys prune`.
+
+A new client secret is made here and given to every replica to fall back on; Auth0 is told of
+it after --settle, and the old one is taken away after the same time again. Should Auth0 have
+another secret than is stored, that is stored. --at-once has Auth0 make one, which counts
+before the replicas have it.
+
+Exit codes: 0 done, or nothing is due, 1 not possible, 2 wrong usage.";
 
 /// What to rotate, and how fast.
 #[derive(Args, Debug)]

@@ -13,9 +13,9 @@ pub enum SecretsCommand {
 }
 
 const HELP: &str = "\
-What is there already is kept, and only what is missing is added; --force makes everything anew, which
-ends every login (`mcp-auth keys rotate` replaces keys without that). Secrets are never written to a
-terminal unless --show asks for it.
+What is there already is kept, and only what is missing is added; --force makes everything
+anew, which ends every login (`mcp-auth keys rotate` replaces keys without that). Secrets are
+never written to a terminal unless --show asks for it.
 
 Files and keys: jwt-signing-key, storage-encryption-key, mcp-auth-token, and where given
 server-client-id, server-client-secret, auth0-domain. For Kubernetes they lie in the Secrets
