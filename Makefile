@@ -66,7 +66,7 @@ test-wasm: setup-wasm-tests ## Test the core as WebAssembly, in Node
 test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real Envoy (PYTEST_ARGS="-k name")
 	cargo build -p forgeries -p rmcp-oauth-client -p signature-vectors
 	cargo build --profile wasm --target wasm32-wasip1 -p verifier-probe
-	ENVOY="$$(scripts/setup-envoy.sh)" \
+	PATH="$(CURDIR)/.tools/bin:$$PATH" ENVOY="$$(scripts/setup-envoy.sh)" \
 	FORGERIES_BIN=$(TARGET_DIR)/debug/forgeries \
 	RMCP_CLIENT_BIN=$(TARGET_DIR)/debug/rmcp-oauth-client \
 	SIGNATURE_VECTORS_BIN=$(TARGET_DIR)/debug/signature-vectors \

@@ -48,3 +48,44 @@ npm_install() {
     die "npm could not install $lock: check that the npm registry is reached"
   cp "$lock" "$stamp"
 }
+
+# fetch_package NAME VERSION-PREFIX: leaves $work/NAME.deb, from the first of the machine's archives
+# that has the package in $suite. Uses apt with folders of its own, so no state of the machine changes.
+# Where that is not possible, $remedy is what to do.
+fetch_package() {
+  local name=$1 prefix=$2 version
+  need apt-get "$remedy: this is no Debian machine"
+  [[ -f $work/apt/sources.list ]] || read_archive
+  version=$(private_apt apt-cache madison "$name" | awk -F' *[|] *' '{ print $2 }' |
+    { grep -m1 "^$prefix" || true; })
+  [[ -n $version ]] ||
+    die "Debian's $suite has no $name ${prefix:-of any version}: set DEBIAN_SUITE to one that has, or $remedy"
+  say "fetching $name $version from Debian's $suite"
+  (cd "$work/apt" && private_apt apt-get -q download "$name=$version" >"$work/apt.log" 2>&1) ||
+    die "downloading $name failed: $(tail -n 1 "$work/apt.log")"
+  mv "$work/apt/${name}"_*.deb "$work/$name.deb"
+}
+
+# Writes a sources.list with $suite of the machine's own archive and reads that suite's index.
+read_archive() {
+  local archives archive
+  mkdir -p "$work"/apt/{lists,cache/archives}/partial
+  archives=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | awk '!seen[$0]++')
+  [[ -n $archives ]] ||
+    die "the machine's apt has no sources: $remedy"
+  for archive in $archives; do
+    say "reading $suite of $archive"
+    echo "deb $archive $suite main" >"$work/apt/sources.list"
+    if private_apt apt-get -q update --error-on=any >"$work/apt.log" 2>&1; then return; fi
+  done
+  rm -f "$work/apt/sources.list"
+  die "none of the machine's apt sources gives $suite ($(grep -m1 -E '^(E|W|Err)' "$work/apt.log" || echo 'no reason said')): check the network, or $remedy"
+}
+
+private_apt() {
+  local program=$1
+  shift
+  "$program" -o Dir::Etc::sourcelist="$work/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
+    -o Dir::State::lists="$work/apt/lists" -o Dir::Cache="$work/apt/cache" \
+    -o APT::Sandbox::User="$(id -un)" "$@"
+}

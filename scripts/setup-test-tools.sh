@@ -18,7 +18,7 @@ main() {
   npm_install tests/node
   npm_install tests/schemas
   command -v redis-server >/dev/null || apt_install redis-server "a real Redis for the session tests"
-  command -v kubectl >/dev/null || apt_install kubernetes-client "a real kubectl for the tests of rotation"
+  scripts/setup-kubectl.sh
   # The driver brings the browser of its own version with it.
   if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then
     apt_install chromium-driver "a real browser for the tests of web pages"

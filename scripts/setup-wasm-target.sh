@@ -23,6 +23,7 @@ source scripts/lib.sh
 
 target=${1:-wasm32-wasip1}
 suite=${DEBIAN_SUITE:-trixie-backports}
+remedy="set RUST_LIBRARY_SRC and WASI_LIBC (see the head of scripts/setup-wasm-target.sh)"
 
 main() {
   case $target in
@@ -124,46 +125,6 @@ unpacked() {
   hit=$(find "$tree" -path "*${folder:+/$folder}/$marker" -print -quit)
   [[ -n $hit ]] || die "$name: $source has no ${folder:+$folder/}$marker"
   echo "${hit%/"$marker"}"
-}
-
-# fetch_package NAME VERSION-PREFIX: leaves $work/NAME.deb, from the first of the machine's archives
-# that has the package in $suite. Uses apt with folders of its own, so no state of the machine changes.
-fetch_package() {
-  local name=$1 prefix=$2 version
-  need apt-get "set RUST_LIBRARY_SRC and WASI_LIBC (see the head of this script): this is no Debian machine"
-  [[ -f $work/apt/sources.list ]] || read_archive
-  version=$(private_apt apt-cache madison "$name" | awk -F' *[|] *' '{ print $2 }' |
-    { grep -m1 "^$prefix" || true; })
-  [[ -n $version ]] ||
-    die "Debian's $suite has no $name ${prefix:-of any version}: set DEBIAN_SUITE to one that has, or RUST_LIBRARY_SRC and WASI_LIBC"
-  say "fetching $name $version from Debian's $suite"
-  (cd "$work/apt" && private_apt apt-get -q download "$name=$version" >"$work/apt.log" 2>&1) ||
-    die "downloading $name failed: $(tail -n 1 "$work/apt.log")"
-  mv "$work/apt/${name}"_*.deb "$work/$name.deb"
-}
-
-# Writes a sources.list with $suite of the machine's own archive and reads that suite's index.
-read_archive() {
-  local archives archive
-  mkdir -p "$work"/apt/{lists,cache/archives}/partial
-  archives=$(apt-get indextargets --format '$(REPO_URI)' 'Created-By: Packages' | awk '!seen[$0]++')
-  [[ -n $archives ]] ||
-    die "the machine's apt has no sources: set RUST_LIBRARY_SRC and WASI_LIBC (see the head of this script)"
-  for archive in $archives; do
-    say "reading $suite of $archive"
-    echo "deb $archive $suite main" >"$work/apt/sources.list"
-    if private_apt apt-get -q update --error-on=any >"$work/apt.log" 2>&1; then return; fi
-  done
-  rm -f "$work/apt/sources.list"
-  die "none of the machine's apt sources gives $suite ($(grep -m1 -E '^(E|W|Err)' "$work/apt.log" || echo 'no reason said')): check the network, or set RUST_LIBRARY_SRC and WASI_LIBC"
-}
-
-private_apt() {
-  local program=$1
-  shift
-  "$program" -o Dir::Etc::sourcelist="$work/apt/sources.list" -o Dir::Etc::sourceparts=/dev/null \
-    -o Dir::State::lists="$work/apt/lists" -o Dir::Cache="$work/apt/cache" \
-    -o APT::Sandbox::User="$(id -un)" "$@"
 }
 
 # Lets cargo build std as a dependency of an empty crate. Cargo looks for std's sources in the
