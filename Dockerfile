@@ -23,13 +23,15 @@ COPY sidecar sidecar
 COPY src src
 COPY tests tests
 
-# Programs name their crates in themselves, for scanners and SBOMs (cargo-auditable). The caches outlive
-# layers: a change of the sources compiles what changed.
+# Programs name their crates in themselves, for scanners and SBOMs.
+FROM ${RUST_IMAGE} AS auditable
+RUN cargo install --locked --version 0.7.7 --root /usr/local cargo-auditable
+
+# The caches outlive layers: a change of the sources compiles what changed.
 FROM source AS build-programs
-RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    cargo install --locked --version 0.7.7 cargo-auditable
-RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    --mount=type=cache,target=/src/target,sharing=locked \
+COPY --from=auditable /usr/local/bin/cargo-auditable /usr/local/bin/
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,id=mcp-auth-programs,target=/src/target,sharing=locked \
     cargo fetch --locked \
     && make programs CARGO="cargo auditable"
 
@@ -43,8 +45,8 @@ RUN scripts/setup-wasm-tools.sh
 FROM source AS build-filter
 COPY --from=wasm-tools /usr/local/bin/node /usr/local/bin/
 COPY --from=wasm-tools /src/tools tools
-RUN --mount=type=cache,target=/usr/local/cargo/registry,sharing=locked \
-    --mount=type=cache,target=/src/target,sharing=locked \
+RUN --mount=type=cache,target=/usr/local/cargo/registry \
+    --mount=type=cache,id=mcp-auth-filter,target=/src/target,sharing=locked \
     cargo fetch --locked \
     && make wasm
 
@@ -63,7 +65,7 @@ COPY dist/mcp_auth_filter.wasm /
 FROM programs-${BINARIES} AS programs
 FROM filter-${BINARIES} AS filter-binary
 
-# Two labels are the same everywhere; revision and creation time change every build and come last.
+# What changes with every revision comes last, behind the layers.
 FROM ${RUNTIME_IMAGE} AS runtime
 LABEL org.opencontainers.image.licenses="Apache-2.0" \
       org.opencontainers.image.vendor="mcp-auth"
