@@ -13,8 +13,8 @@ import yaml
 from harness import client, mesh
 from harness.backend import Backend, seen
 from harness.built import ROOT, built
+from harness.commands import mcp_auth
 from harness.oauth import Site
-from harness.operator import mcp_auth
 
 FOLDER = ROOT / "examples/docker-compose"
 FILES = ("compose.yaml", "compose.override.yaml", "auth0.yaml")

@@ -8,11 +8,11 @@ from email.utils import formatdate
 from pathlib import Path
 
 import pytest
+from harness.commands import Ran, mcp_auth
 from harness.envoy import Envoy, Listener
 from harness.faultproxy import always, changed
 from harness.gateway import config, eventually, issuer, resource
 from harness.oauth import Stack
-from harness.operator import Ran, mcp_auth
 from harness.redis_server import Redis
 from harness.sidecar import RealSidecar
 from harness.tlsserver import TlsServer

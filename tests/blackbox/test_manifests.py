@@ -8,9 +8,9 @@ import kubernetes_validate
 import pytest
 import yaml
 from harness.built import ROOT
+from harness.commands import mcp_auth
 from harness.manifests import OVERLAYS, TOKEN, Examples
 from harness.mesh import filter_configs
-from harness.operator import mcp_auth
 from jsonschema import Draft202012Validator
 
 SCHEMAS = ROOT / "tests/schemas"

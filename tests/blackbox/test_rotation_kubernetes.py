@@ -13,9 +13,9 @@ import kubernetes_validate
 import pytest
 import yaml
 from harness.built import ROOT
+from harness.commands import mcp_auth
 from harness.kubernetes import NAMESPACE, Kubernetes
 from harness.management import Management
-from harness.operator import mcp_auth
 from harness.upstream import Upstream
 
 KEYS = "mcp-jwt-signing-key"

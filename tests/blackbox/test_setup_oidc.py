@@ -12,9 +12,9 @@ from pathlib import Path
 import pytest
 from harness import client
 from harness.built import ROOT
+from harness.commands import Ran, mcp_auth
 from harness.envoy import Envoy, Listener
 from harness.faultproxy import Fault, changed
-from harness.operator import Ran, mcp_auth
 from harness.upstream import DISCOVERY, Upstream
 
 SECRET = "hunter2hunter2"

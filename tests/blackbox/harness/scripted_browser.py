@@ -50,7 +50,8 @@ class Loopback(Reach):
 def install(folder: Path) -> dict[str, str]:
     """Writes the programs that clients start; the environment in which they find them."""
     folder.mkdir(parents=True, exist_ok=True)
-    script = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} {shlex.quote(__file__)} "$@"\n'
+    # -P: the modules of this folder must not stand in for the library's of the same name.
+    script = f'#!/bin/sh\nexec {shlex.quote(sys.executable)} -P {shlex.quote(__file__)} "$@"\n'
     for name in ("xdg-open", "browser"):
         (folder / name).write_text(script)
         (folder / name).chmod(0o755)
