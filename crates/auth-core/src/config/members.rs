@@ -3,9 +3,9 @@
 //!
 //! Errors name fields and kinds of values but quote no value, since any may be a secret.
 
-use serde_json::{Map, Value};
+use serde_json::{Map, Value, json};
 
-use super::ConfigRefused;
+use super::{ConfigRefused, described::Described};
 
 /// An object that is being read. Whatever no reader asked for is refused as unknown.
 pub(super) struct Members {
@@ -14,6 +14,7 @@ pub(super) struct Members {
     known: Vec<&'static str>,
     /// The first problem; past it readers go on with placeholders that nobody sees.
     problem: Option<ConfigRefused>,
+    described: Described,
 }
 
 impl Members {
@@ -30,48 +31,98 @@ impl Members {
         members.refusal().map_or(Ok(whole), Err)
     }
 
+    /// What `read` asks for, as a JSON Schema.
+    #[cfg(feature = "operator")]
+    pub(super) fn schema<T>(read: fn(&mut Self) -> T) -> Value {
+        let mut members = Self::new(String::new(), Map::new().into());
+        read(&mut members);
+        members.described.schema()
+    }
+
+    /// A valid document with everything that `read` adds by default.
+    #[cfg(feature = "operator")]
+    pub(super) fn with_defaults<T>(document: Value, read: fn(&mut Self) -> T) -> Value {
+        let mut members = Self::new(String::new(), document);
+        read(&mut members);
+        members.described.values()
+    }
+
     /// A string that has to be there.
     pub(super) fn text(&mut self, name: &'static str) -> String {
-        let Some(value) = self.required(name) else { return String::new() };
-        self.as_text(self.at(name), value)
+        let text = match self.required(name) {
+            None => String::new(),
+            Some(value) => self.as_text(self.at(name), value),
+        };
+        self.described.member(name, || json!({"type": "string"}), || Some(text.clone().into()));
+        text
     }
 
     /// A string, or what it is by default.
     pub(super) fn text_or(&mut self, name: &'static str, default: &str) -> String {
-        let Some(value) = self.take(name) else { return default.to_owned() };
-        self.as_text(self.at(name), value)
+        let text = match self.take(name) {
+            None => default.to_owned(),
+            Some(value) => self.as_text(self.at(name), value),
+        };
+        let schema = || json!({"type": "string", "default": default});
+        self.described.member(name, schema, || Some(text.clone().into()));
+        text
     }
 
     /// A string that may be absent or `null`.
     pub(super) fn optional_text(&mut self, name: &'static str) -> Option<String> {
-        let value = self.optional(name)?;
-        Some(self.as_text(self.at(name), value))
+        let text = self.optional(name).map(|value| self.as_text(self.at(name), value));
+        let schema = || json!({"type": ["string", "null"]});
+        self.described.member(name, schema, || text.clone().map(Value::from));
+        text
     }
 
     /// A list of strings, or what it is by default.
     pub(super) fn texts_or(&mut self, name: &'static str, default: &[&str]) -> Vec<String> {
-        let Some(value) = self.take(name) else {
-            return default.iter().map(|&text| text.to_owned()).collect();
+        let texts = match self.take(name) {
+            None => default.iter().map(|&text| text.to_owned()).collect(),
+            Some(value) => self.as_list(self.at(name), value, Self::as_text),
         };
-        self.as_list(self.at(name), value, Self::as_text)
+        let schema = || json!({"type": "array", "items": {"type": "string"}, "default": default});
+        self.described.member(name, schema, || Some(texts.clone().into()));
+        texts
     }
 
     /// A list of strings that may be absent or `null`.
     pub(super) fn optional_texts(&mut self, name: &'static str) -> Option<Vec<String>> {
-        let value = self.optional(name)?;
-        Some(self.as_list(self.at(name), value, Self::as_text))
+        let value = self.optional(name);
+        let texts = value.map(|value| self.as_list(self.at(name), value, Self::as_text));
+        let schema = || json!({"type": ["array", "null"], "items": {"type": "string"}});
+        self.described.member(name, schema, || texts.clone().map(Value::from));
+        texts
     }
 
-    /// Strings by name, if there are any.
-    pub(super) fn texts_by_name(&mut self, name: &'static str) -> Option<Vec<(String, String)>> {
-        let value = self.take(name)?;
+    /// Strings by name, or what they are by default.
+    pub(super) fn texts_by_name(
+        &mut self,
+        name: &'static str,
+        default: fn() -> Vec<(String, String)>,
+    ) -> Vec<(String, String)> {
         let field = self.at(name);
-        let entries = self.as_map(field.clone(), value);
-        let entry = |(key, value): (String, Value)| {
-            let text = self.as_text(format!("{field}.{key}"), value);
-            (key, text)
+        let texts = match self.take(name) {
+            None => default(),
+            Some(value) => {
+                let entries = self.as_map(field.clone(), value);
+                let entry = |(key, value): (String, Value)| {
+                    let text = self.as_text(format!("{field}.{key}"), value);
+                    (key, text)
+                };
+                entries.into_iter().map(entry).collect()
+            }
         };
-        Some(entries.into_iter().map(entry).collect())
+        let object = |texts: Vec<(String, String)>| -> Value {
+            texts.into_iter().map(|(name, text)| (name, Value::from(text))).collect()
+        };
+        let schema = || {
+            let items = json!({"type": "string"});
+            json!({"type": "object", "additionalProperties": items, "default": object(default())})
+        };
+        self.described.member(name, schema, || Some(object(texts.clone())));
+        texts
     }
 
     /// Lists by name; by default none.
@@ -80,7 +131,12 @@ impl Members {
         name: &'static str,
         item: fn(&mut Self, String, Value) -> T,
     ) -> Vec<(String, Vec<T>)> {
-        let Some(value) = self.take(name) else { return Vec::new() };
+        let value = self.take(name).unwrap_or_else(|| Map::new().into());
+        let schema = || {
+            let list = json!({"type": "array", "items": {"type": ["string", "number", "boolean"]}});
+            json!({"type": "object", "additionalProperties": list, "default": {}})
+        };
+        self.described.member(name, schema, || Some(value.clone()));
         let field = self.at(name);
         let entries = self.as_map(field.clone(), value);
         let entry = |(key, value): (String, Value)| {
@@ -92,20 +148,25 @@ impl Members {
 
     /// `true` or `false`; by default `false`.
     pub(super) fn flag(&mut self, name: &'static str) -> bool {
-        match self.take(name) {
+        let flag = match self.take(name) {
             None => false,
             Some(Value::Bool(flag)) => flag,
             Some(other) => {
                 self.expected(self.at(name), "true or false", &other);
                 false
             }
-        }
+        };
+        let schema = || json!({"type": "boolean", "default": false});
+        self.described.member(name, schema, || Some(flag.into()));
+        flag
     }
 
     /// A whole number, or what it is by default.
     pub(super) fn number_or(&mut self, name: &'static str, default: usize) -> usize {
-        let Some(value) = self.take(name) else { return default };
+        let value = self.take(name).unwrap_or_else(|| default.into());
         let number = value.as_u64().and_then(|number| usize::try_from(number).ok());
+        let schema = || json!({"type": "integer", "minimum": 0, "default": default});
+        self.described.member(name, schema, || Some(value.clone()));
         number.unwrap_or_else(|| {
             self.expected(self.at(name), "a whole number", &value);
             default
@@ -114,10 +175,15 @@ impl Members {
 
     /// One of a few words, each with its meaning; by default the first.
     pub(super) fn word<T: Copy>(&mut self, name: &'static str, words: &[(&str, T)]) -> T {
-        let (_, default) = words[0];
-        let Some(value) = self.take(name) else { return default };
+        let (first, default) = words[0];
+        let value = self.take(name).unwrap_or_else(|| first.into());
         // YAML 1.1 readers, those of Envoy and Kubernetes among them, turn a bare `off` into `false`.
         let word = if value == Value::Bool(false) { Some("off") } else { value.as_str() };
+        let schema = || {
+            let known: Vec<_> = words.iter().map(|(known, _)| *known).collect();
+            json!({"enum": known, "default": first})
+        };
+        self.described.member(name, schema, || word.map(Value::from));
         match words.iter().find(|(known, _)| Some(*known) == word) {
             Some((_, meaning)) => *meaning,
             None => {
@@ -131,7 +197,9 @@ impl Members {
     /// An object that has to be there.
     pub(super) fn object<T>(&mut self, name: &'static str, read: fn(&mut Self) -> T) -> T {
         let value = self.required(name).unwrap_or_default();
-        self.as_object(self.at(name), value, read)
+        let (whole, described) = self.as_object(self.at(name), value, read);
+        self.describe_object(name, read, Some(described));
+        whole
     }
 
     /// An object that may be absent or `null`.
@@ -140,26 +208,63 @@ impl Members {
         name: &'static str,
         read: fn(&mut Self) -> T,
     ) -> Option<T> {
-        let value = self.optional(name)?;
-        Some(self.as_object(self.at(name), value, read))
+        let value = self.optional(name);
+        let (whole, described) =
+            value.map(|value| self.as_object(self.at(name), value, read)).unzip();
+        self.describe_object(name, read, described);
+        whole
     }
 
     /// A list of objects; by default empty.
     pub(super) fn objects<T>(&mut self, name: &'static str, read: fn(&mut Self) -> T) -> Vec<T> {
-        let Some(value) = self.take(name) else { return Vec::new() };
-        self.as_list(self.at(name), value, |members, field, item| {
-            members.as_object(field, item, read)
-        })
+        let value = self.take(name).unwrap_or_else(|| Vec::<Value>::new().into());
+        let read_item = |members: &mut Self, field, item| members.as_object(field, item, read);
+        let (whole, described) = self.as_list(self.at(name), value, read_item).into_iter().unzip();
+        self.describe_objects(name, read, described);
+        whole
     }
 
     /// A list of objects that may be absent or `null`; their members are left to the caller.
     pub(super) fn optional_maps(&mut self, name: &'static str) -> Option<Vec<Map<String, Value>>> {
-        let value = self.optional(name)?;
-        Some(self.as_list(self.at(name), value, Self::as_map))
+        let value = self.optional(name);
+        let schema = || json!({"type": ["array", "null"], "items": {"type": "object"}});
+        self.described.member(name, schema, || value.clone());
+        value.map(|value| self.as_list(self.at(name), value, Self::as_map))
     }
 
+    #[cfg(feature = "operator")]
+    fn describe_object<T>(
+        &mut self,
+        name: &'static str,
+        read: fn(&mut Self) -> T,
+        described: Option<Described>,
+    ) {
+        self.described.member(name, || Self::schema(read), || described.map(Described::values));
+    }
+
+    #[cfg(feature = "operator")]
+    fn describe_objects<T>(
+        &mut self,
+        name: &'static str,
+        read: fn(&mut Self) -> T,
+        described: Vec<Described>,
+    ) {
+        let schema = || json!({"type": "array", "items": Self::schema(read)});
+        let values = described.into_iter().map(Described::values).collect();
+        self.described.member(name, schema, || Some(Value::Array(values)));
+    }
+
+    #[cfg(not(feature = "operator"))]
+    fn describe_object<T>(&mut self, _: &'static str, _: fn(&mut Self) -> T, _: Option<Described>) {
+    }
+
+    #[cfg(not(feature = "operator"))]
+    fn describe_objects<T>(&mut self, _: &'static str, _: fn(&mut Self) -> T, _: Vec<Described>) {}
+
     fn new(field: String, value: Value) -> Self {
-        let mut members = Self { field, left: Map::new(), known: Vec::new(), problem: None };
+        let described = Described::default();
+        let mut members =
+            Self { field, left: Map::new(), known: Vec::new(), problem: None, described };
         members.left = members.as_map(members.field.clone(), value);
         members
     }
@@ -187,6 +292,7 @@ impl Members {
 
     fn required(&mut self, name: &'static str) -> Option<Value> {
         let value = self.take(name);
+        self.described.require(name);
         if value.is_none() {
             self.refuse(self.field.clone(), format!("`{name}` is missing"));
         }
@@ -232,13 +338,19 @@ impl Members {
         }
     }
 
-    fn as_object<T>(&mut self, field: String, value: Value, read: fn(&mut Self) -> T) -> T {
+    fn as_object<T>(
+        &mut self,
+        field: String,
+        value: Value,
+        read: fn(&mut Self) -> T,
+    ) -> (T, Described) {
         let mut inner = Self::new(field, value);
         let whole = read(&mut inner);
+        let described = std::mem::take(&mut inner.described);
         if let Some(refused) = inner.refusal() {
             self.problem.get_or_insert(refused);
         }
-        whole
+        (whole, described)
     }
 
     fn expected(&mut self, field: String, kind: &str, found: &Value) {
@@ -327,7 +439,7 @@ mod tests {
         from.flag("flag");
         from.number_or("number", 1);
         from.word("word", &[("on", true), ("off", false)]);
-        from.texts_by_name("headers");
+        from.texts_by_name("headers", Vec::new);
         from.lists_by_name("lists", Members::as_text);
         from.objects("inner", inner);
     }

@@ -1,6 +1,7 @@
 //! The filter's configuration, valid by construction: whoever holds a [`Config`] need not check it.
 
 mod build;
+mod described;
 mod members;
 mod policy;
 mod raw;
@@ -53,6 +54,24 @@ impl Config {
     /// [`ConfigRefused`] for anything unknown, missing, contradictory or unsafe.
     pub fn parse(document: &[u8]) -> Result<Self, ConfigRefused> {
         build::config(document)
+    }
+
+    /// A valid document with everything that is there by default.
+    ///
+    /// # Errors
+    /// As [`Self::parse`].
+    #[cfg(feature = "operator")]
+    pub fn with_defaults(document: &[u8]) -> Result<Value, ConfigRefused> {
+        Self::parse(document)?;
+        let document = crate::json::parse(document).map_err(|why| build::refused(".", why))?;
+        Ok(members::Members::with_defaults(document, raw::RawConfig::read))
+    }
+
+    /// What a configuration may say, as a JSON Schema: names, types and defaults. What values mean
+    /// is checked by [`Self::parse`] alone.
+    #[cfg(feature = "operator")]
+    pub fn schema() -> Value {
+        members::Members::schema(raw::RawConfig::read)
     }
 
     /// Checks that `verifier` can verify every configured algorithm.

@@ -31,7 +31,7 @@ impl RawConfig {
         Members::document(document, Self::read)
     }
 
-    fn read(from: &mut Members) -> Self {
+    pub(super) fn read(from: &mut Members) -> Self {
         Self {
             issuers: from.objects("issuers", RawIssuer::read),
             resources: from.objects("resources", RawResource::read),
@@ -40,9 +40,7 @@ impl RawConfig {
             scope_implies: from.lists_by_name("scope_implies", Members::as_text),
             body_access: from.flag("body_access"),
             body_limit: from.text_or("body_limit", "1MiB"),
-            identity_headers: from
-                .texts_by_name("identity_headers")
-                .unwrap_or_else(default_identity_headers),
+            identity_headers: from.texts_by_name("identity_headers", default_identity_headers),
             user_id_hash_digits: from.number_or("user_id_hash_digits", 8),
             forward_token: from.flag("forward_token"),
             token_cache: from.number_or("token_cache", 10_000),
