@@ -19,6 +19,8 @@ pub mod credential;
 pub mod decision;
 pub mod denial;
 pub mod der;
+#[cfg(feature = "operator")]
+pub mod explain;
 pub mod fetch;
 mod flow;
 pub mod gate;

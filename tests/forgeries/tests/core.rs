@@ -6,7 +6,8 @@ use auth_core::{
     bounded::DigestKey,
     config::Config,
     decision::Decision,
-    fetch::FetchId,
+    explain::explain,
+    fetch::{Fetch, FetchId},
     gate::{Gate, StreamId},
     key_ring::FetchOutcome,
     outcome::Outcome,
@@ -44,6 +45,26 @@ fn forgeries_are_the_same_in_every_run() {
     assert_eq!(tokens(), tokens());
 }
 
+#[test]
+fn an_explanation_says_what_the_gate_decided_and_shows_no_token() {
+    let sets = key_sets();
+    for Forgery { name, token, .. } in all() {
+        let fetch = |fetch: &Fetch| {
+            let body = sets[&fetch.cluster].to_string().into_bytes();
+            FetchOutcome::Answered { status: 200, body }
+        };
+        let head = head(&token);
+        let explained = explain(&mut new_gate(), &head, None, fetch, UnixTime::from_secs(NOW));
+        let refusals: Vec<_> = explained.findings.iter().filter_map(|it| it.refuses).collect();
+        let told: Vec<_> = refusals.iter().map(|denial| denial.reason()).collect();
+        let decided = explained.outcome.expect("everything was there").reason;
+        assert_eq!(told, Vec::from_iter(decided), "{name}: {:#?}", explained.findings);
+        let secret = token.rsplit_once('.').map_or("", |(_, signature)| signature);
+        let shows = |text: &str| secret.len() > 20 && text.contains(secret);
+        assert!(!explained.findings.iter().any(|finding| shows(&finding.text)), "{name}");
+    }
+}
+
 /// What became of a forgery, if it is not what should have.
 fn differs(gate: &mut Gate, forgery: &Forgery) -> Option<String> {
     let outcome = send(gate, &forgery.token);
@@ -56,7 +77,13 @@ fn differs(gate: &mut Gate, forgery: &Forgery) -> Option<String> {
 }
 
 fn send(gate: &mut Gate, token: &str) -> Outcome {
-    let now = UnixTime::from_secs(NOW);
+    match gate.start(StreamId(1), head(token), false, UnixTime::from_secs(NOW)) {
+        Some(outcome) => outcome,
+        None => fetch(gate).pop().expect("it waited for the keys").1,
+    }
+}
+
+fn head(token: &str) -> RequestHead {
     let fields = [
         (":method", "POST"),
         (":path", "/mcp"),
@@ -64,18 +91,18 @@ fn send(gate: &mut Gate, token: &str) -> Outcome {
         ("authorization", &format!("Bearer {token}")),
     ];
     let fields = fields.map(|(name, value)| (name.to_owned(), value.as_bytes().to_vec()));
-    let head = RequestHead::new(fields.into());
-    match gate.start(StreamId(1), head, false, now) {
-        Some(outcome) => outcome,
-        None => fetch(gate).pop().expect("it waited for the keys").1,
-    }
+    RequestHead::new(fields.into())
 }
 
 fn gate() -> Gate {
-    let config = Config::parse(config().to_string().as_bytes()).expect("it is valid");
-    let mut gate = Gate::new(config, Box::new(Software), DigestKey::new([7; 16]));
+    let mut gate = new_gate();
     fetch(&mut gate);
     gate
+}
+
+fn new_gate() -> Gate {
+    let config = Config::parse(config().to_string().as_bytes()).expect("it is valid");
+    Gate::new(config, Box::new(Software), DigestKey::new([7; 16]))
 }
 
 /// Makes the fetches that are due.

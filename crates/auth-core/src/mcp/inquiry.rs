@@ -119,6 +119,15 @@ impl Learned {
         needs
     }
 
+    /// The rules that some call falls under.
+    #[cfg(feature = "operator")]
+    pub(crate) fn rules<'p>(
+        &self,
+        policy: &'p CallPolicy,
+    ) -> impl Iterator<Item = &'p super::policy::CallRule> {
+        self.rules.iter().map(|nth| &policy.rules[*nth])
+    }
+
     fn add(&mut self, policy: &CallPolicy, call: Call) -> Result<(), Denial> {
         let rules = policy.rules_for(&call).map_err(|_| Denial::MalformedRequest)?;
         self.calls += 1;
