@@ -16,7 +16,7 @@ DEMO = $(TARGET_DIR)/release/mcp-demo
 DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envoy/demo.yaml --state-dir .run
 PYTEST_ARGS ?= -n 2
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential lint fmt deny clean
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential lint fmt docs deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests demo-binary
 
 help: ## List the targets
@@ -86,6 +86,9 @@ lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 fmt: setup-tests ## Format the sources
 	cargo fmt --all
 	.venv/bin/ruff format --quiet tests
+
+docs: ## Write docs/reference anew, from the programs themselves
+	UPDATE_REFERENCE=1 cargo test -q -p mcp-auth --test reference
 
 deny: ## Check dependencies: advisories, licences, sources (builds cargo-deny at the first call)
 	@scripts/deny.sh

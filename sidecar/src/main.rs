@@ -9,9 +9,11 @@ use std::{
 use anyhow::Context;
 use clap::Parser;
 use mcp_auth::{
-    cli::{Cli, Command, ConfigCommand, SetupArgs},
+    cli::{Cli, Command, ConfigCommand, ExplainArgs, SetupArgs},
     commands::{
         self,
+        explain::Explained,
+        filter_check::Checked,
         keys::NotDone,
         secrets::NotMade,
         setup::{Printed, Stopped},
@@ -20,6 +22,7 @@ use mcp_auth::{
         Config, Refused,
         raw::{Flags, RawConfig},
     },
+    reference,
     secret::Secret,
     serve,
     telemetry::{self, LogFormat},
@@ -28,6 +31,8 @@ use tokio::signal::unix::{SignalKind, signal};
 
 /// Wrong usage, and a variable that is missing, bad or contradictory.
 const USAGE: u8 = 2;
+/// `explain` tells of a request that the filter refuses.
+const REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
     match run(Cli::parse().command) {
@@ -45,11 +50,22 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
             Ok((config, given)) => serve(&config, given).map(|()| ExitCode::SUCCESS),
             Err(why) => Ok(refused(&why)),
         },
-        Command::Config(ConfigCommand::Check(flags)) => match configured(*flags) {
-            Ok((config, _)) => print(&commands::config_check::describe(&config)),
-            Err(why) => Ok(refused(&why)),
+        Command::Config(ConfigCommand::Check(args)) => match args.filter {
+            Some(path) => match commands::filter_check::check(&path) {
+                Ok(Checked { report, remarks }) => {
+                    remarks.iter().for_each(|remark| complain(remark));
+                    print(&report)
+                }
+                Err(why) => Ok(refused(&why.to_string())),
+            },
+            None => match configured(args.flags) {
+                Ok((config, _)) => print(&commands::config_check::describe(&config)),
+                Err(why) => Ok(refused(&why)),
+            },
         },
         Command::Health(args) => print(&runtime()?.block_on(commands::health::run(&args))?),
+        Command::Config(ConfigCommand::Schema) => print(&reference::filter_schema()),
+        Command::Explain(args) => explain(&args),
         Command::Secrets(command) => {
             match runtime()?.block_on(commands::secrets::run(&command, variable)) {
                 Err(NotMade::Usage(why)) => Ok(refused(&why)),
@@ -83,6 +99,21 @@ fn run(command: Command) -> anyhow::Result<ExitCode> {
                 Err(why) => Ok(refused(&why.to_string())),
             }
         }
+    }
+}
+
+fn explain(args: &ExplainArgs) -> anyhow::Result<ExitCode> {
+    let token = match token() {
+        Ok(token) => token,
+        Err(why) => return Ok(refused(&why.to_string())),
+    };
+    match commands::explain::run(args, token.as_ref(), runtime()?.handle()) {
+        Ok(Explained { report, allowed }) => {
+            print(&report)?;
+            Ok(if allowed { ExitCode::SUCCESS } else { ExitCode::from(REFUSED) })
+        }
+        Err(why) if why.is_usage() => Ok(refused(&why.to_string())),
+        Err(why) => Err(why.into()),
     }
 }
 

@@ -1,6 +1,8 @@
 //! The command line: one file for the arguments of each command that has its own.
 
+mod config;
 mod doctor;
+mod explain;
 mod health;
 mod keys;
 mod place;
@@ -11,7 +13,9 @@ mod setup;
 use clap::{Parser, Subcommand};
 
 pub use self::{
+    config::{CheckArgs, ConfigCommand},
     doctor::DoctorArgs,
+    explain::ExplainArgs,
     health::HealthArgs,
     keys::{KeysArgs, KeysCommand, PolicyArgs, PruneArgs, RotateArgs, Target},
     place::{ClusterArgs, PlaceArgs},
@@ -44,6 +48,8 @@ pub enum Command {
     Config(ConfigCommand),
     /// Ask a running service whether it is ready, for the health check of a container
     Health(HealthArgs),
+    /// Say why the filter lets a request through or not
+    Explain(Box<ExplainArgs>),
     /// See who is in, and throw somebody out
     Sessions(SessionsArgs),
     /// Prepare the identity provider, and write the configuration for it
@@ -55,14 +61,6 @@ pub enum Command {
     Keys(KeysArgs),
     /// Look at everything that authentication depends on, and say what to do
     Doctor(Box<DoctorArgs>),
-}
-
-/// What can be done with the configuration.
-#[derive(Subcommand, Debug)]
-pub enum ConfigCommand {
-    /// Say what `serve` would do, without doing it
-    #[command(after_help = SERVE_HELP, after_long_help = SERVE_HELP)]
-    Check(Box<Flags>),
 }
 
 const SERVE_HELP: &str = const_format::concatcp!(
