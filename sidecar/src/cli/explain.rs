@@ -23,9 +23,9 @@ pub struct ExplainArgs {
     /// Host of the request
     #[arg(long, value_name = "HOST", default_value = "localhost")]
     pub host: String,
-    /// HTTP method
-    #[arg(long, value_name = "METHOD", default_value = "POST")]
-    pub http_method: String,
+    /// HTTP method [default: POST with --method, else GET]
+    #[arg(long, value_name = "METHOD")]
+    pub http_method: Option<String>,
     /// MCP method that the request calls, such as tools/call
     #[arg(long, value_name = "METHOD")]
     pub method: Option<String>,

@@ -91,6 +91,7 @@ pub fn run(
     let (Some(mut found), true) = (found.pop(), found.is_empty()) else {
         return Err(NotExplained::Several);
     };
+    let leaves_sessions = args.internal_url.is_none() && !found.document["sessions"].is_null();
     if args.internal_url.is_none() {
         without_sessions(&mut found.document);
     }
@@ -105,7 +106,10 @@ pub fn run(
         Some(outcome) => matches!(outcome.decision, Decision::Forward(_)),
         None => return Err(NotExplained::Undecided),
     };
-    let report = if args.json { as_json(&explanation) } else { as_text(args, &explanation) };
+    let report = match args.json {
+        true => as_json(&explanation),
+        false => as_text(leaves_sessions, &explanation),
+    };
     Ok(Explained { report, allowed })
 }
 
@@ -120,8 +124,10 @@ fn without_sessions(document: &mut Value) {
 
 /// The request as a client of that version would send it.
 fn request(args: &ExplainArgs) -> Result<(RequestHead, Option<Value>), NotExplained> {
+    let usual = if args.method.is_some() { "POST" } else { "GET" };
+    let http_method = args.http_method.as_deref().unwrap_or(usual);
     let mut fields = vec![
-        (":method".to_owned(), args.http_method.clone()),
+        (":method".to_owned(), http_method.to_owned()),
         (":authority".to_owned(), args.host.clone()),
         (":path".to_owned(), args.path.clone()),
     ];
@@ -241,13 +247,13 @@ fn read(argument: &'static str, path: &Path) -> Result<String, NotExplained> {
     read.map_err(|why| NotExplained::Unreadable(argument, path.display().to_string(), why))
 }
 
-fn as_text(args: &ExplainArgs, explanation: &Explanation) -> String {
+fn as_text(leaves_sessions: bool, explanation: &Explanation) -> String {
     let mut text = String::new();
     for finding in &explanation.findings {
         let mark = if finding.refuses.is_some() { "✗" } else { "✓" };
         text.push_str(&format!("{mark} {:<11} {}\n", finding.subject, plain(&finding.text)));
     }
-    if args.internal_url.is_none() {
+    if leaves_sessions {
         text.push_str("  (sessions and revocations were not asked for: give --internal-url)\n");
     }
     let Some(outcome) = &explanation.outcome else { return text };

@@ -1,105 +1,29 @@
-//! Why a request is decided as it is, in an operator's words: every rule that was asked, what it found,
-//! and how it decided. The verdict is the gate's; what is told on the way comes from the same functions
-//! in the same order as in [`crate::flow`], so the two cannot part without a test noticing.
+//! What each rule finds in a request, up to the one that refuses it.
 
-use std::{ops::ControlFlow, rc::Rc, time::Duration};
+use std::{ops::ControlFlow, rc::Rc};
 
+use super::{
+    Finding,
+    words::{any_or, claim_names, keys_of, lasting, named, needed, or_none},
+};
 use crate::{
     claims::{Unverified, VerifiedClaims},
-    config::{Issuer, IssuerIndex, KeySource, Resource, ResourceIndex, SessionMode},
+    config::{Issuer, IssuerIndex, Resource, ResourceIndex, SessionMode},
     credential::{self, Credential},
     denial::Denial,
-    fetch::Fetch,
-    gate::{Gate, StreamId},
+    gate::Gate,
     jws::UntrustedJwt,
-    key_ring::FetchOutcome,
     mcp::{call::Call, inquiry::Inquiry, name_pattern::NamePattern, policy::CallRule},
     metadata,
-    needs::Needs,
-    outcome::Outcome,
     permit::TokenAccepted,
     principal::Principal,
     request_head::RequestHead,
-    scope,
     target::{self, Target},
     time::UnixTime,
 };
 
-/// Rounds of fetches, at most: keys, then a session.
-const MOST_ROUNDS: usize = 4;
-
-/// A decision with the way to it.
-#[derive(Debug)]
-pub struct Explanation {
-    /// What was found, in the order in which it is asked.
-    pub findings: Vec<Finding>,
-    /// What the gate decided; nothing if what it needs did not arrive.
-    pub outcome: Option<Outcome>,
-}
-
-/// What one rule found.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Finding {
-    /// Which rule: `path`, `origin`, `token`, ….
-    pub subject: &'static str,
-    /// What it looked at, without a secret.
-    pub text: String,
-    /// The reason, if it refuses the request.
-    pub refuses: Option<Denial>,
-}
-
-/// Lets `gate` decide a request and tells why. `fetch` makes the calls that the gate asks for.
-///
-/// The token must not have been decided by this gate before, or the caches answer.
-pub fn explain(
-    gate: &mut Gate,
-    head: &RequestHead,
-    body: Option<&[u8]>,
-    mut fetch: impl FnMut(&Fetch) -> FetchOutcome,
-    now: UnixTime,
-) -> Explanation {
-    let id = StreamId(1);
-    make_fetches(gate, &mut fetch, now);
-    let mut outcome = gate.start(id, head.clone(), body.is_some(), now);
-    for _ in 0..MOST_ROUNDS {
-        if outcome.is_some() {
-            break;
-        }
-        outcome = body.and_then(|body| gate.body(id, body, true, now));
-        outcome = outcome.or_else(|| make_fetches(gate, &mut fetch, now));
-    }
-    gate.forget(id);
-    let mut teller = Teller { gate, head, body, now, findings: Vec::new() };
-    // It has told all there is, wherever it stopped.
-    let (ControlFlow::Break(()) | ControlFlow::Continue(())) = teller.tell();
-    let mut findings = teller.findings;
-    let refused = findings.iter().any(|finding| finding.refuses.is_some());
-    // What only the gate knows: sessions, revocations, MCP sessions, outages.
-    if let (Some(reason), false) = (outcome.as_ref().and_then(|outcome| outcome.reason), refused) {
-        let denial = Denial::ALL.into_iter().find(|denial| denial.reason() == reason);
-        let text = denial.map_or(reason, Denial::description).to_owned();
-        findings.push(Finding { subject: "decision", text, refuses: denial });
-    }
-    Explanation { findings, outcome }
-}
-
-/// Makes what is due, and returns what it decided.
-fn make_fetches(
-    gate: &mut Gate,
-    fetch: &mut impl FnMut(&Fetch) -> FetchOutcome,
-    now: UnixTime,
-) -> Option<Outcome> {
-    let mut decided = None;
-    for due in gate.due(now) {
-        let outcome = fetch(&due);
-        let fetched = gate.fetched(&due.id, outcome, now);
-        decided = decided.or(fetched.decided.into_iter().next().map(|(_, outcome)| outcome));
-    }
-    decided
-}
-
 /// Goes where [`crate::flow`] goes, and stops where it stops.
-struct Teller<'g> {
+pub(super) struct Teller<'g> {
     gate: &'g Gate,
     head: &'g RequestHead,
     body: Option<&'g [u8]>,
@@ -108,7 +32,19 @@ struct Teller<'g> {
 }
 
 impl<'g> Teller<'g> {
-    fn tell(&mut self) -> ControlFlow<()> {
+    /// All there is to tell, in the order in which it is asked.
+    pub(super) fn tell(
+        gate: &'g Gate,
+        head: &'g RequestHead,
+        body: Option<&'g [u8]>,
+        now: UnixTime,
+    ) -> Vec<Finding> {
+        let mut teller = Self { gate, head, body, now, findings: Vec::new() };
+        let (ControlFlow::Break(()) | ControlFlow::Continue(())) = teller.ask();
+        teller.findings
+    }
+
+    fn ask(&mut self) -> ControlFlow<()> {
         let (path, query) = self.head.path_and_query();
         let index = self.path(path)?;
         let resource = &self.gate.config.resources[index.0];
@@ -270,10 +206,10 @@ impl<'g> Teller<'g> {
         let end = principal.validity.end(issuer.leeway);
         let client = principal.client_id.as_deref().unwrap_or("none");
         let dates = match self.now < end {
-            true => format!("accepted for another {}", words(self.now.until(end))),
-            false => format!("over for {}", words(end.until(self.now))),
+            true => format!("accepted for another {}", lasting(self.now.until(end))),
+            false => format!("over for {}", lasting(end.until(self.now))),
         };
-        let leeway = words(issuer.leeway);
+        let leeway = lasting(issuer.leeway);
         let told = [
             (
                 "dates",
@@ -290,14 +226,14 @@ impl<'g> Teller<'g> {
                 &[Denial::LifetimeTooLong],
                 match issuer.max_token_lifetime {
                     None => "any is accepted".to_owned(),
-                    Some(most) => format!("exp - iat is at most {}", words(most)),
+                    Some(most) => format!("exp - iat is at most {}", lasting(most)),
                 },
             ),
             (
                 "client",
                 &[Denial::ClientNotAllowed],
                 format!(
-                    "{client}; accepted are {} of the issuer's and {} of the resource's",
+                    "{client}; the issuer accepts {}, the resource {}",
                     any_or(&issuer.clients),
                     any_or(&resource.clients)
                 ),
@@ -305,7 +241,10 @@ impl<'g> Teller<'g> {
             (
                 "claims",
                 &[Denial::ClaimNotAllowed],
-                format!("{} of them are asked for", resource.claims.len()),
+                match resource.claims.as_slice() {
+                    [] => "none is asked for".to_owned(),
+                    asked => format!("asked for are {}", claim_names(asked)),
+                },
             ),
         ];
         for (subject, denials, text) in told {
@@ -340,7 +279,7 @@ impl<'g> Teller<'g> {
         let mut inquiry = Inquiry::begin(&resource.calls, config.body_limit, self.head, has_body);
         inquiry.feed(&resource.calls, self.body.unwrap_or_default(), true);
         self.note("scopes", format!("the token has {}", or_none(&principal.scopes.join(" "))));
-        self.note("needs", format!("every request here {}", told(&resource.needs)));
+        self.note("needs", format!("every request here {}", needed(&resource.needs)));
         let needs = match &inquiry {
             Inquiry::Idle => resource.needs.clone(),
             Inquiry::Done(learned) => {
@@ -349,7 +288,7 @@ impl<'g> Teller<'g> {
                 }
                 for CallRule { method, name, needs } in learned.rules(&resource.calls) {
                     let rule = named(method.as_str(), name.as_ref().map(NamePattern::as_str));
-                    self.note("rule", format!("{rule} {}", told(needs)));
+                    self.note("rule", format!("{rule} {}", needed(needs)));
                 }
                 learned.needs(&resource.needs, &resource.calls)
             }
@@ -364,7 +303,7 @@ impl<'g> Teller<'g> {
         match principal.meets(&needs, issuer.leeway, self.now) {
             Ok(()) => self.note("decision", "all that is needed is there").go_on(),
             Err(denial) => {
-                let text = format!("the whole request {}", told(&needs));
+                let text = format!("the whole request {}", needed(&needs));
                 self.refuse("decision", denial, text)
             }
         }
@@ -397,70 +336,5 @@ impl Noted {
     /// Nothing more is asked.
     fn stop<T>(self) -> ControlFlow<(), T> {
         ControlFlow::Break(())
-    }
-}
-
-fn keys_of(issuer: &Issuer) -> String {
-    match &issuer.keys {
-        KeySource::Fixed(keys) => format!("the {} keys in the configuration", keys.len()),
-        KeySource::Fetched(jwks) => {
-            format!("the keys at {}://{}{}", jwks.scheme, jwks.authority, jwks.path)
-        }
-    }
-}
-
-fn named(method: &str, name: Option<&str>) -> String {
-    name.map_or_else(|| method.to_owned(), |name| format!("{method} {name:?}"))
-}
-
-fn told(needs: &Needs) -> String {
-    let mut parts = Vec::new();
-    if !needs.scopes.is_empty() {
-        parts.push(format!("needs the scopes {}", scope::join(&needs.scopes)));
-    }
-    if let Some(most) = needs.max_age {
-        parts.push(format!("needs a login at most {} ago", words(most)));
-    }
-    for list in &needs.acr_values {
-        parts.push(format!("needs acr to be one of {}", list.join(", ")));
-    }
-    match parts.is_empty() {
-        true => "needs nothing more".to_owned(),
-        false => parts.join(" and "),
-    }
-}
-
-fn any_or(list: &[String]) -> String {
-    if list.is_empty() { "any".to_owned() } else { list.join(", ") }
-}
-
-fn or_none(text: &str) -> &str {
-    if text.is_empty() { "none" } else { text }
-}
-
-/// A duration as people say it: the largest unit and the next.
-fn words(duration: Duration) -> String {
-    let secs = duration.as_secs();
-    let parts =
-        [(secs / 86_400, "d"), (secs / 3600 % 24, "h"), (secs / 60 % 60, "m"), (secs % 60, "s")];
-    let told: Vec<String> = parts
-        .iter()
-        .skip_while(|(count, _)| *count == 0)
-        .take(2)
-        .filter(|(count, _)| *count > 0)
-        .map(|(count, unit)| format!("{count}{unit}"))
-        .collect();
-    if told.is_empty() { "0s".to_owned() } else { told.join(" ") }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn durations_are_told_by_their_two_largest_units() {
-        for (secs, told) in [(0, "0s"), (59, "59s"), (60, "1m"), (3661, "1h 1m"), (86_460, "1d")] {
-            assert_eq!(words(Duration::from_secs(secs)), told, "{secs}");
-        }
     }
 }
