@@ -17,6 +17,7 @@ SCHEMAS = ROOT / "tests/schemas"
 KUBERNETES = ("1.31", "1.37")  # the oldest and the newest that the examples are for
 BUILT_IN = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1")
 ENVOY_GATEWAY = "gateway.envoyproxy.io/v1alpha1"
+CARRIERS = ("WasmPlugin", "EnvoyFilter", "EnvoyExtensionPolicy")  # of the filter
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,19 @@ def test_the_filter_is_told_the_same_on_each_mesh(examples):
             assert config.pop("body_access") is True
             assert config["resources"][0].pop("tools")
         assert config == plain["istio/base"]
+
+
+def test_the_filter_takes_its_configuration_as_the_mesh_has_it(objects, tmp_path):
+    """What reads it is the filter's own reader; the schema is what editors are given."""
+    schema = json.loads((ROOT / "docs/reference/filter-config.schema.json").read_text())
+    for config in filter_configs(objects):
+        Draft202012Validator(schema).validate(config)
+    manifest = tmp_path / "manifest.yaml"
+    plugins = [it for it in objects if it["kind"] in CARRIERS]
+    manifest.write_text(yaml.safe_dump_all(plugins))
+    ran = mcp_auth("config", "check", "--filter", str(manifest))
+    assert "issuers:" in ran.done()
+    assert TOKEN not in ran.out + ran.err
 
 
 def checked(objects: list) -> str:
