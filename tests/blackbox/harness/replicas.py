@@ -14,9 +14,9 @@ import httpx
 from . import client
 from .authserver import AuthServer, ReservedPort
 from .backend import Backend
+from .commands import Ran, mcp_auth
 from .envoy import Envoy, Listener
 from .oauth import PUBLIC, Site, Tokens
-from .operator import Ran, mcp_auth
 from .redis_server import Redis
 from .upstream import Upstream
 
