@@ -11,7 +11,7 @@ from pathlib import Path
 
 import pytest
 from harness import client
-from harness.built import ROOT
+from harness.built import built
 from harness.commands import Ran, mcp_auth
 from harness.envoy import Envoy, Listener
 from harness.faultproxy import Fault, changed
@@ -38,7 +38,7 @@ def dev_idp(tmp_path_factory: pytest.TempPathFactory) -> Iterator[str]:
     """The issuer of the project's own development provider."""
     log = tmp_path_factory.mktemp("dev-idp") / "log"
     with log.open("wb") as out:
-        arguments = [ROOT / "dist" / "dev-idp", "--listen", "127.0.0.1:0"]
+        arguments = [built("DEV_IDP_BIN"), "--listen", "127.0.0.1:0"]
         process = subprocess.Popen(arguments, stdout=subprocess.PIPE, stderr=out, text=True)
     try:
         for line in process.stdout:

@@ -87,6 +87,29 @@ async fn a_dry_run_prints_each_field_and_writes_nothing() {
 }
 
 #[tokio::test]
+async fn the_guide_shows_what_a_fresh_tenant_lacks() {
+    let double = Double::start().await;
+    let ran = setup(&double, &["--dry-run"], &[]).await;
+    let guide = include_str!("../../../docs/how-to/auth0.md");
+    assert!(guide.contains(&format!("\n```\n{}```\n", ran.out)), "{}", ran.out);
+}
+
+#[tokio::test]
+async fn the_example_is_enough() {
+    let double = Double::start().await;
+    let folder = tempfile::tempdir().unwrap();
+    let token = folder.path().join("management-token");
+    fs::write(&token, TOKEN).unwrap();
+    let example = include_str!("../../../examples/auth0/.env.example");
+    let example = example.replace("./management-token", token.to_str().unwrap());
+    let variables = example.lines().filter(|it| !it.starts_with('#'));
+    let variables: Vec<_> = variables.filter_map(|it| it.split_once('=')).collect();
+    let ran = run(&double, &["--dry-run"], &variables).await;
+    assert_eq!(ran.code, 0, "{}", ran.err);
+    assert!(ran.out.contains("3 things would be changed"), "{}", ran.out);
+}
+
+#[tokio::test]
 async fn only_what_differs_is_written_and_what_is_not_ours_stays() {
     let double = Double::start().await;
     assert_eq!(setup(&double, &[], &[]).await.code, 0);

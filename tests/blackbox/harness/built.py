@@ -10,6 +10,7 @@ ROOT = Path(__file__).resolve().parents[3]
 # What `make test-blackbox` builds besides `dist/` it names by these variables.
 DEFAULTS = {
     "MCP_AUTH_WASM": "dist/mcp_auth_filter.wasm",
+    "DEV_IDP_BIN": "dist/dev-idp",
     "MCP_AUTH_BIN": "dist/mcp-auth",
     "MCP_SERVER_BIN": "dist/mcp-server",
     "FORGERIES_BIN": "target/debug/forgeries",
