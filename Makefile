@@ -15,9 +15,10 @@ WASM_FLAGS = --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --rema
 DEMO = $(TARGET_DIR)/release/mcp-demo
 DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envoy/demo.yaml --state-dir .run
 PYTEST_ARGS ?= -n 2
+BENCH_ARGS ?= --write
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential lint fmt docs deny clean
-.PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests demo-binary
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential bench bench-core bench-instructions lint fmt docs deny clean
+.PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
@@ -76,16 +77,26 @@ test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real E
 differential: ## Compare the filter with three other verifiers over 50,000 mutated tokens (MUTATIONS=n SEED=n)
 	MUTATIONS=$${MUTATIONS:-50000} $(MAKE) test-blackbox PYTEST_ARGS="-k differential"
 
+bench: setup-envoy setup-tests setup-bench wasm ## Measure what the filter adds to a request, beside Envoy's own (BENCH_ARGS="--help")
+	ENVOY="$$(scripts/setup-envoy.sh)" PYTHONPATH=tests/blackbox:benches .venv/bin/python -m gateway $(BENCH_ARGS)
+
+bench-core: ## Measure how long the core's decisions take natively
+	cargo bench -p core-bench
+
+bench-instructions: setup-bench ## Count the instructions of the core's decisions, and fail if they have grown
+	cargo build --release -p core-bench
+	@python3 benches/core/instructions.py $(TARGET_DIR)/release/core-bench $(COUNT_ARGS)
+
 lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 	cargo fmt --all --check
 	cargo clippy --workspace --all-targets -- -D warnings
-	.venv/bin/ruff format --check --quiet tests
-	.venv/bin/ruff check --quiet tests
+	.venv/bin/ruff format --config tests/ruff.toml --check --quiet tests benches
+	.venv/bin/ruff check --config tests/ruff.toml --quiet tests benches
 	@for script in scripts/*.sh examples/*/*.sh .ci/run; do bash -n "$$script"; done
 
 fmt: setup-tests ## Format the sources
 	cargo fmt --all
-	.venv/bin/ruff format --quiet tests
+	.venv/bin/ruff format --config tests/ruff.toml --quiet tests benches
 
 docs: ## Write docs/reference anew, from the programs themselves
 	UPDATE_REFERENCE=1 cargo test -q -p mcp-auth --test reference
@@ -112,6 +123,9 @@ setup-envoy:
 
 setup-tests:
 	@scripts/setup-test-tools.sh
+
+setup-bench:
+	@scripts/setup-bench.sh
 
 demo-binary:
 	cargo build --release -p mcp-demo
