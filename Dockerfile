@@ -16,6 +16,7 @@ COPY rust-toolchain.toml ./
 COPY scripts scripts
 RUN scripts/setup-wasm-target.sh
 COPY Cargo.toml Cargo.lock Makefile ./
+COPY benches benches
 COPY crates crates
 COPY examples examples
 COPY mcp-server mcp-server

@@ -156,7 +156,7 @@ fn edit(edits: &HeaderEdits) -> Result<(), proxy_wasm::types::Status> {
     for name in &edits.remove {
         hostcalls::remove_map_value(MapType::HttpRequestHeaders, name)?;
     }
-    for (name, value) in &edits.set {
+    for (name, value) in edits.set.iter() {
         hostcalls::set_map_value(MapType::HttpRequestHeaders, name, Some(value))?;
     }
     Ok(())

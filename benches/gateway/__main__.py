@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import os
+import re
 import subprocess
 import sys
 import tempfile
@@ -79,7 +80,7 @@ def write(figures: Figures, asked: argparse.Namespace) -> None:
     """Leaves the report for the documentation."""
     DOCS.mkdir(parents=True, exist_ok=True)
     version = subprocess.run([program(), "--version"], check=True, capture_output=True, text=True)
-    envoy = version.stdout.split("/")[1]
+    envoy = re.search(r"version: \w+/([\d.]+)/", version.stdout)[1]
     heading = f"{machine()}, Envoy {envoy}; {asked.rounds} rounds of {asked.seconds} s a mode."
     (DOCS / "gateway.md").write_text(f"{INTRODUCTION}\n{heading}\n\n{figures.table()}\n{NOTES}")
     (DOCS / "gateway.svg").write_text(figures.plot())

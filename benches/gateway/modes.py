@@ -69,7 +69,10 @@ def modes(folder: Path, goes: int, seconds: int, only: list[str] | None) -> dict
         found[like] = Mode(f"jwt_authn, {algorithm}", native(algorithm), load)
         uncached = ours(algorithm, token_cache=0)
         found[name] = Mode(f"mcp-auth, uncached, {algorithm}", uncached, load, like, most)
-    return {name: mode for name, mode in found.items() if only is None or name in ["none", *only]}
+    if only is None:
+        return found
+    natives = [found[name].native for name in only]
+    return {name: mode for name, mode in found.items() if name in ["none", *only, *natives]}
 
 
 def ours(algorithm: str, session: str = "off", **changes: Any) -> Listener:

@@ -48,6 +48,6 @@ exported.filter((name) => !NEEDED.includes(name)).forEach((name) => module.remov
 const { BulkMemory, BulkMemoryOpt } = binaryen.Features;
 module.setFeatures(module.getFeatures() | BulkMemory | BulkMemoryOpt);
 binaryen.setOptimizeLevel(2);
-binaryen.setShrinkLevel(0);
+binaryen.setShrinkLevel(1);
 module.optimize();
 writeFileSync(shipped, module.emitBinary());

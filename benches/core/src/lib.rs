@@ -17,10 +17,12 @@ use auth_core::{
     request_head::RequestHead,
     signature::Verify,
     time::UnixTime,
+    user_id::{HashDigits, UserId},
 };
 use base64::{Engine as _, engine::general_purpose::URL_SAFE_NO_PAD};
 use serde_json::{Value, json};
 
+const USERNAME: &str = "alice@example.com";
 const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
 
 /// What is decided.
@@ -128,7 +130,7 @@ impl Bench {
             bench.head.retain(|(name, _)| name != "authorization");
         }
         if scenario == Scenario::CachedManyRevocations {
-            bench.revoke(100_000);
+            bench.revoke(100);
         }
         if scenario == Scenario::CachedSession || scenario == Scenario::CachedManyRevocations {
             bench.answer_the_lookup();
@@ -146,11 +148,21 @@ impl Bench {
         Decided(outcome)
     }
 
-    fn revoke(&mut self, sessions: usize) {
-        let entry = |nth| json!({"session_id": format!("session-{nth:016}"), "expires_at": 2_000_000_000});
-        let entries: Vec<Value> = (0..sessions).map(entry).collect();
-        let page = json!({"cursor": "1", "more": false, "entries": entries});
-        self.answer(&FetchId::Revocations, &page);
+    fn revoke(&mut self, pages: usize) {
+        for page in 0..pages {
+            let entries: Vec<Value> = (0..1000)
+                .map(|nth| {
+                    let id = format!("s{page:010}{nth:011}");
+                    json!({"session_id": id, "expires_at": 2_000_000_000})
+                })
+                .collect();
+            let more = page + 1 < pages;
+            self.answer(
+                &FetchId::Revocations,
+                &json!({"cursor": page.to_string(), "more": more, "entries": entries}),
+            );
+        }
+        assert_eq!(self.gate.revocation_entries(), pages * 1000);
     }
 
     fn answer_the_lookup(&mut self) {
@@ -160,8 +172,9 @@ impl Bench {
             _ => None,
         });
         let id = lookup.expect("the session is looked up");
+        let user_id = UserId::new(USERNAME, &issuer(0), HashDigits::default());
         let session = json!({
-            "session_id": id.as_str(), "user_id": "alice-example-com-ed9fe0b2", "issuer": issuer(0),
+            "session_id": id.as_str(), "user_id": user_id.as_str(), "issuer": issuer(0),
             "created_at": 1, "last_seen_at": 1, "expires_at": 2_000_000_000,
         });
         self.answer(&FetchId::Session(id), &session);
@@ -212,7 +225,7 @@ fn token(nth: usize) -> String {
         "exp": 1_790_086_400,
         "scope": "openid profile email mcp:read mcp:write",
         "azp": "vQ3mYx0JtKk1bD7eFz9hLq2sWc8uRn5p",
-        "preferred_username": "alice@example.com",
+        "preferred_username": USERNAME,
         "email": "alice@example.com",
         "sid": "s-1",
         "jti": format!("token-{nth}"),

@@ -6,7 +6,8 @@ use crate::denial::Denial;
 /// Longest token that is looked at, in bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
 
-/// A Bearer token that may be looked at: text without white space, bounded.
+/// A Bearer token that may be looked at: text, bounded. That it is one token and not several is for
+/// [`check_one`], which is asked where a token cannot be taken apart.
 #[derive(Clone, Copy)]
 pub struct Credential<'h>(&'h str);
 
@@ -15,8 +16,8 @@ impl<'h> Credential<'h> {
     ///
     /// # Errors
     /// - [`Denial::MissingToken`] without a value or with another scheme alone,
-    /// - [`Denial::MalformedRequest`] if there are several values, or the token is missing, has white
-    ///   space in it or is over [`LONGEST_TOKEN`],
+    /// - [`Denial::MalformedRequest`] if there are several values, or the token is missing or is over
+    ///   [`LONGEST_TOKEN`],
     /// - [`Denial::MalformedToken`] if the value is no text.
     pub fn find(values: &[&'h [u8]]) -> Result<Self, Denial> {
         let value = match values {
@@ -34,10 +35,7 @@ impl<'h> Credential<'h> {
             });
         }
         let token = rest.trim_matches(' ');
-        let one_token = !token.is_empty()
-            && token.len() <= LONGEST_TOKEN
-            && rest.starts_with(' ')
-            && !token.contains(|c: char| c.is_whitespace() || c.is_control() || c == ',');
+        let one_token = !token.is_empty() && token.len() <= LONGEST_TOKEN && rest.starts_with(' ');
         if one_token { Ok(Self(token)) } else { Err(Denial::MalformedRequest) }
     }
 
@@ -45,6 +43,15 @@ impl<'h> Credential<'h> {
     pub fn token(self) -> &'h str {
         self.0
     }
+}
+
+/// Checks that nothing in a token could end it for another reader.
+///
+/// # Errors
+/// [`Denial::MalformedRequest`] if white space, a control character or a comma is in it.
+pub(crate) fn check_one(token: &str) -> Result<(), Denial> {
+    let ends = |c: char| c.is_whitespace() || c.is_control() || c == ',';
+    if token.contains(ends) { Err(Denial::MalformedRequest) } else { Ok(()) }
 }
 
 /// Whether a second credential follows a comma, as hosts join several `Authorization` headers:
@@ -154,6 +161,7 @@ mod tests {
 
     fn find<'a>(values: &[&'a str]) -> Result<&'a str, Denial> {
         let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
-        Credential::find(&values).map(Credential::token)
+        let token = Credential::find(&values)?.token();
+        check_one(token).map(|()| token)
     }
 }

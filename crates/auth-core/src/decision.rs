@@ -1,5 +1,7 @@
 //! What becomes of a request: forwarded with edited headers, or answered here.
 
+use std::rc::Rc;
+
 use crate::{
     config::Config, denial::Denial, needs::Needs, permit::Permit, request_head::RequestHead,
 };
@@ -19,13 +21,13 @@ pub struct HeaderEdits {
     /// Fields to remove, all their copies.
     pub remove: Vec<String>,
     /// Fields to set, replacing all their copies.
-    pub set: Vec<(String, String)>,
+    pub set: Rc<[(String, String)]>,
 }
 
 impl HeaderEdits {
     /// For a request that goes on without an identity: inbound identity headers are removed.
     pub(crate) fn public(head: &RequestHead, config: &Config) -> Self {
-        Self { remove: imitations(head, config, &[]), set: Vec::new() }
+        Self { remove: imitations(head, config, &[]), set: Rc::new([]) }
     }
 
     /// For a CORS preflight that goes on to a protected resource: as public, and no token either.
@@ -37,7 +39,7 @@ impl HeaderEdits {
 
     /// For a permitted request: inbound identity headers are removed, the principal's are set.
     pub(crate) fn permitted(permit: &Permit, head: &RequestHead, config: &Config) -> Self {
-        let set = permit.principal().headers.clone();
+        let set = Rc::clone(&permit.principal().headers);
         let mut edits = Self { remove: imitations(head, config, &set), set };
         edits.remove_authorization(head, config);
         edits

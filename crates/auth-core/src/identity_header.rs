@@ -159,9 +159,13 @@ pub fn encode(value: &str) -> Option<String> {
 pub(crate) fn encode_up_to(value: &str, most: usize) -> (String, bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
+    let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'%';
+    if value.len() <= most && value.bytes().all(is_plain) {
+        return (value.to_owned(), true);
+    }
     let mut encoded = String::with_capacity(value.len().min(most));
     for byte in value.bytes() {
-        let is_plain = matches!(byte, b' '..=b'~') && byte != b'%';
+        let is_plain = is_plain(byte);
         if encoded.len() + if is_plain { 1 } else { 3 } > most {
             return (encoded, false);
         }

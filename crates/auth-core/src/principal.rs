@@ -1,6 +1,6 @@
 //! The principal: who a verified token speaks for, and the headers that tell an MCP server so.
 
-use std::time::Duration;
+use std::{cell::OnceCell, rc::Rc, time::Duration};
 
 use serde_json::Value;
 
@@ -35,13 +35,13 @@ pub struct Principal {
     auth_time: Option<u64>,
     /// The claims that rules are about, those that are there.
     policy_claims: Vec<(String, Value)>,
-    /// Whom MCP sessions are bound to.
-    pub(crate) owner: Owner,
+    /// Whom MCP sessions are bound to, once somebody has asked.
+    owner: OnceCell<Owner>,
     pub(crate) session_id: SessionId,
     pub(crate) validity: Validity,
     pub(crate) audiences: Vec<String>,
     /// The identity headers, encoded.
-    pub(crate) headers: Vec<(String, String)>,
+    pub(crate) headers: Rc<[(String, String)]>,
 }
 
 /// When a token is valid, in seconds since 1970.
@@ -76,13 +76,13 @@ impl Principal {
             acr: if wanted.acr { claims.text("acr")?.map(str::to_owned) } else { None },
             auth_time: if wanted.auth_time { claims.date("auth_time")? } else { None },
             policy_claims: wanted.names.iter().filter_map(claim).collect(),
-            owner: Owner::new(identity_issuer, subject.unwrap_or(username)),
+            owner: OnceCell::new(),
             client_id: client_id(claims)?.map(str::to_owned),
             scopes,
             session_id: claims.session_id().clone(),
             validity: Validity::read(claims)?,
             audiences: claims.list("aud")?.into_iter().map(str::to_owned).collect(),
-            headers: Vec::new(),
+            headers: Rc::new([]),
         };
         principal.headers = config
             .identity_headers
@@ -90,6 +90,12 @@ impl Principal {
             .filter_map(|header| principal.header(header, claims, issuer))
             .collect();
         Ok(principal)
+    }
+
+    /// Whom MCP sessions are bound to: the person, whatever token they show.
+    pub(crate) fn owner(&self) -> Owner {
+        let subject = self.subject.as_ref().unwrap_or(&self.username);
+        *self.owner.get_or_init(|| Owner::new(&self.identity_issuer, subject))
     }
 
     /// Whether the claim that `rule` is about has one of its values, or is a list that does.

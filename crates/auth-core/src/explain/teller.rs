@@ -102,6 +102,9 @@ impl<'g> Teller<'g> {
         match Credential::find(&values) {
             Ok(found) => {
                 let token = found.token().to_owned();
+                if let Err(denial) = credential::check_one(&token) {
+                    return self.refuse("credential", denial, denial.description());
+                }
                 self.note("credential", format!("a Bearer token of {} bytes", token.len()));
                 ControlFlow::Continue(token)
             }

@@ -39,7 +39,7 @@ pub(crate) fn seat(
     let principal = session.principal();
     let mode = gate.config.issuers[principal.issuer.0].session;
     let claim = Claim {
-        owner: principal.owner,
+        owner: principal.owner(),
         resource,
         id: id.map(<[u8]>::to_vec),
         is_shared: mode != SessionMode::Off && gate.sidecar.is_some(),

@@ -39,7 +39,7 @@ fn public_paths_get_no_identity_and_keep_authorization() {
     let fields = [("x-user-id", "root"), ("x_client_id", "x"), ("authorization", "Basic dTpw")];
     let edits = bench.edits(head("GET", "/healthz/live", &fields));
     assert_eq!(edits.remove, ["x-user-id", "x_client_id"]);
-    assert_eq!(edits.set, []);
+    assert_eq!(*edits.set, []);
 }
 
 #[test]
@@ -62,7 +62,7 @@ fn preflights_pass_without_identity_and_without_a_token() {
     ];
     let edits = Bench::new(&config()).edits(head("OPTIONS", "/mcp", &fields));
     assert_eq!(edits.remove, ["x_user_id", "authorization"]);
-    assert_eq!(edits.set, []);
+    assert_eq!(*edits.set, []);
 }
 
 #[test]
