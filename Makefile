@@ -7,6 +7,7 @@ MAKEFLAGS += --no-print-directory
 
 TARGET_DIR := $(or $(CARGO_TARGET_DIR),target)
 CARGO ?= cargo
+VERSION := $(shell sed -n 's/^version = "\(.*\)"$$/\1/p' Cargo.toml | head -n 1)
 PROGRAMS   := mcp-server dev-idp mcp-auth
 WASM_BUILT := $(TARGET_DIR)/wasm32-wasip1/wasm/mcp_auth_filter.wasm
 # Panics name source files; where those lie on this machine is nobody's business and would make the
@@ -17,7 +18,8 @@ DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envo
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?= --write
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential bench bench-core bench-instructions lint fmt docs deny clean
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential bench bench-core bench-instructions lint fmt docs
+.PHONY: release release-check deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
 help: ## List the targets
@@ -35,8 +37,8 @@ wasm: setup-wasm setup-wasm-tools ## Build the filter into dist/mcp_auth_filter.
 	@$(MAKE) dist/mcp_auth_filter.wasm
 	@scripts/check-wasm-imports.py dist/mcp_auth_filter.wasm
 
-dist/mcp_auth_filter.wasm: $(WASM_BUILT) tools/wasm/shrink.mjs tools/wasm/package-lock.json
-	node tools/wasm/shrink.mjs $< $@
+dist/mcp_auth_filter.wasm: $(WASM_BUILT) tools/wasm/shrink.mjs tools/wasm/package-lock.json Cargo.toml
+	node tools/wasm/shrink.mjs $< $@ $(VERSION)
 
 programs: ## Build the programs, optimised, into dist/
 	$(CARGO) build --release $(addprefix -p ,$(PROGRAMS))
@@ -101,12 +103,18 @@ fmt: setup-tests ## Format the sources
 docs: ## Write docs/reference anew, from the programs themselves
 	UPDATE_REFERENCE=1 cargo test -q -p mcp-auth --test reference
 
+release: ## Build what is published of this version into release/: archives, SBOMs, checksums
+	@scripts/release.sh
+
+release-check: ## The same, built twice in different folders, which has to give the same bytes
+	@scripts/release.sh --twice
+
 deny: ## Check dependencies: advisories, licences, sources (builds cargo-deny at the first call)
 	@scripts/deny.sh
 
 clean: ## Remove what was built, installed or started in this folder
 	cargo clean
-	rm -rf dist .run .tools .venv tests/node/node_modules tests/screenshots tools/wasm/node_modules
+	rm -rf dist release .run .tools .venv tests/node/node_modules tests/screenshots tools/wasm/node_modules
 
 setup-wasm:
 	@scripts/setup-wasm-target.sh

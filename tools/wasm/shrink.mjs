@@ -1,7 +1,7 @@
 // Makes the module that is shipped of the one that was linked: without the exports that the filter
 // has no use for, and without what only they needed.
 //
-//   node tools/wasm/shrink.mjs LINKED.wasm SHIPPED.wasm
+//   node tools/wasm/shrink.mjs LINKED.wasm SHIPPED.wasm VERSION
 //
 // The SDK exports a callback for everything that a host can tell a plugin. A host calls whatever is
 // exported, for each request and each connection, and each call costs time; what is not exported is
@@ -28,9 +28,9 @@ const NEEDED = [
   "proxy_on_delete",
 ];
 
-const [linked, shipped] = process.argv.slice(2);
-if (!shipped) {
-  console.error("usage: node tools/wasm/shrink.mjs LINKED.wasm SHIPPED.wasm");
+const [linked, shipped, version] = process.argv.slice(2);
+if (!version) {
+  console.error("usage: node tools/wasm/shrink.mjs LINKED.wasm SHIPPED.wasm VERSION");
   process.exit(2);
 }
 const module = binaryen.readBinary(readFileSync(linked));
@@ -50,4 +50,8 @@ module.setFeatures(module.getFeatures() | BulkMemory | BulkMemoryOpt);
 binaryen.setOptimizeLevel(2);
 binaryen.setShrinkLevel(1);
 module.optimize();
+// Sections that registries and tools of the Bytecode Alliance read (`wasm-tools metadata show`).
+const text = (value) => new TextEncoder().encode(value);
+module.addCustomSection("version", text(version));
+module.addCustomSection("licenses", text("Apache-2.0"));
 writeFileSync(shipped, module.emitBinary());
