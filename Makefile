@@ -18,7 +18,7 @@ DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envo
 PYTEST_ARGS ?= -n 2
 BENCH_ARGS ?= --write
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential bench bench-core bench-instructions lint fmt docs
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential bench bench-sidecar bench-core bench-instructions lint fmt docs
 .PHONY: release release-check deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
@@ -81,6 +81,9 @@ differential: ## Compare the filter with three other verifiers over 50,000 mutat
 
 bench: setup-envoy setup-tests setup-bench wasm ## Measure what the filter adds to a request, beside Envoy's own (BENCH_ARGS="--help")
 	ENVOY="$$(scripts/setup-envoy.sh)" PYTHONPATH=tests/blackbox:benches .venv/bin/python -m gateway $(BENCH_ARGS)
+
+bench-sidecar: setup-tests setup-bench programs ## Measure mcp-auth beside redis-benchmark (BENCH_ARGS="--minutes 30": its memory)
+	PYTHONPATH=tests/blackbox:benches .venv/bin/python -m sidecar $(BENCH_ARGS)
 
 bench-core: ## Measure how long the core's decisions take natively
 	cargo bench -p core-bench

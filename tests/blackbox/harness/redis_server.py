@@ -54,6 +54,15 @@ class Redis:
         self._process.send_signal(signal.SIGCONT)
 
     @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        return self._process.pid
+
+    def is_running(self) -> bool:
+        """Whether nobody ended it."""
+        return self._process.poll() is None
+
+    @property
     def url(self) -> str:
         """For `REDIS_URL`."""
         return f"redis://127.0.0.1:{self.port}"

@@ -7,6 +7,7 @@ import re
 import signal
 import subprocess
 import time
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +24,10 @@ class RealSidecar:
 
     TOKEN = "a-token-for-tests"
 
-    def __init__(self, folder: Path, store: str) -> None:
+    def __init__(
+        self, folder: Path, store: str, over: Callable[[int], int] = lambda port: port
+    ) -> None:
+        """`over` is told Redis's port, and tells the one by which Redis is to be reached."""
         self._program = built("MCP_AUTH_BIN")
         self._log = folder / "mcp-auth.log"
         self.redis: Redis | None = None
@@ -31,7 +35,7 @@ class RealSidecar:
         if store == "redis":
             self.redis = Redis(folder)
             self.redis.open()
-            environment["REDIS_URL"] = self.redis.url
+            environment["REDIS_URL"] = f"redis://127.0.0.1:{over(self.redis.port)}"
         else:
             environment["MCP_AUTH_DATA"] = str(folder / "data")
         self._environment = environment
@@ -45,13 +49,26 @@ class RealSidecar:
     def open(self) -> None:
         """Starts it, on the same port as before if there was one, and waits until it is ready."""
         listen = {"MCP_AUTH_INTERNAL_LISTEN": f"127.0.0.1:{self.port}"}
-        with self._log.open("wb") as log:
+        with self._log.open("ab") as log:
             self._process = subprocess.Popen(
                 [self._program, "serve"], env=self._environment | listen, stdout=log, stderr=log
             )
         pattern = re.compile(r"internal listener is open address=127\.0\.0\.1:(\d+)")
         self.port = int(eventually(lambda: pattern.search(self._log.read_text()))[1])
         eventually(self._is_ready)
+
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        return self._process.pid
+
+    def is_running(self) -> bool:
+        """Whether nobody ended it."""
+        return self._process.poll() is None
+
+    def log(self) -> str:
+        """All that it logged."""
+        return self._log.read_text(errors="replace")
 
     def _is_ready(self) -> bool:
         try:
