@@ -171,6 +171,16 @@ impl Pending {
         self.request.inquiry.feed(policy, chunk, last);
     }
 
+    /// Gives up because too much is kept of bodies already.
+    pub(crate) fn refuse_body(self, gate: &mut Gate) -> Outcome {
+        outcome::deny(gate, self.request.about(), &Denial::TooManyBodies.into())
+    }
+
+    /// How many bytes are kept of its body, but for what is kept of each.
+    pub(crate) fn kept(&self) -> usize {
+        self.request.inquiry.kept()
+    }
+
     /// Whether more of its body is needed.
     pub(crate) fn reads_body(&self) -> bool {
         self.request.inquiry.is_reading()

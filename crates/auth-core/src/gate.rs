@@ -29,6 +29,11 @@ use crate::{
 const MOST_WAITING: usize = 1000;
 /// Requests that wait for their body at a time, at most; further ones are refused.
 const MOST_READING: usize = 10_000;
+/// What is kept of all bodies together, in bytes, at most; further large ones are refused. A VM has
+/// 4 GiB at most, and ten thousand bodies that never end could want more.
+const MOST_KEPT: usize = 64 * 1024 * 1024;
+/// A body of which no more than this is kept is read all the same: an ordinary one needs less.
+const LITTLE: usize = 4096;
 /// How long a body may take.
 const BODY_PATIENCE: Duration = Duration::from_secs(60);
 /// How long after its deadline a waiting request is given up, if the host never calls back.
@@ -65,6 +70,8 @@ pub struct Gate {
     pub(crate) metadata_urls: Vec<String>,
     pub(crate) mcp_sessions: McpSessions,
     held: BTreeMap<StreamId, Pending>,
+    /// How many bytes are kept of the bodies of all that are held.
+    kept: usize,
     /// Requests that were held and went on, or whose answer has something to tell.
     passed: HashMap<StreamId, Option<Claim>>,
     counted: Vec<Metric>,
@@ -85,6 +92,7 @@ impl Gate {
             metadata_urls: config.resources.iter().map(|r| r.id.metadata_url()).collect(),
             mcp_sessions: McpSessions::new(&config, digest_key),
             held: BTreeMap::new(),
+            kept: 0,
             passed: HashMap::new(),
             counted: Vec::new(),
             config,
@@ -118,7 +126,7 @@ impl Gate {
     }
 
     /// Takes the next bytes of the body of a request that is held. Its outcome, if that is all it
-    /// waited for.
+    /// waited for, or if more would have to be kept of it than there is room for.
     pub fn body(
         &mut self,
         id: StreamId,
@@ -127,11 +135,17 @@ impl Gate {
         now: UnixTime,
     ) -> Option<Outcome> {
         let pending = self.held.get_mut(&id)?;
+        let before = pending.kept();
         pending.feed(&self.config, chunk, last);
+        let now_kept = pending.kept();
+        self.kept = self.kept - before + now_kept;
+        if self.kept > MOST_KEPT && now_kept > LITTLE {
+            return Some(self.let_go(id)?.refuse_body(self));
+        }
         if pending.reads_body() || pending.waits_for != WaitsFor::Body {
             return None;
         }
-        let step = self.held.remove(&id)?.resume(self, now);
+        let step = self.let_go(id)?.resume(self, now);
         self.take(id, step)
     }
 
@@ -159,7 +173,7 @@ impl Gate {
 
     /// Forgets a request that is gone.
     pub fn forget(&mut self, id: StreamId) {
-        self.held.remove(&id);
+        self.let_go(id);
         self.passed.remove(&id);
     }
 
@@ -276,6 +290,7 @@ impl Gate {
         let mut outcome = match step {
             Step::Done(outcome) => outcome,
             Step::Wait(pending) if self.has_room_for(&pending) => {
+                self.kept += pending.kept();
                 self.held.insert(id, pending);
                 return None;
             }
@@ -285,6 +300,12 @@ impl Gate {
             self.passed.insert(id, Some(claim));
         }
         Some(outcome)
+    }
+
+    fn let_go(&mut self, id: StreamId) -> Option<Pending> {
+        let pending = self.held.remove(&id)?;
+        self.kept -= pending.kept();
+        Some(pending)
     }
 
     fn has_room_for(&self, pending: &Pending) -> bool {
@@ -304,7 +325,7 @@ impl Gate {
             self.held.iter().filter(|(_, p)| ready(p)).map(|(id, _)| *id).collect();
         let mut decided = Vec::new();
         for id in ready {
-            let Some(pending) = self.held.remove(&id) else { continue };
+            let Some(pending) = self.let_go(id) else { continue };
             let step = pending.resume(self, now);
             let Some(outcome) = self.take(id, step) else { continue };
             if let Decision::Forward(_) = outcome.decision {

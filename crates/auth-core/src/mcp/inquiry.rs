@@ -92,6 +92,14 @@ impl Inquiry {
         matches!(self, Self::Reading(_))
     }
 
+    /// How many bytes are kept of the body, but for what is kept of each.
+    pub(crate) fn kept(&self) -> usize {
+        match self {
+            Self::Reading(reading) => reading.reader.kept(),
+            Self::Idle | Self::Done(_) | Self::Failed(_) => 0,
+        }
+    }
+
     /// Takes the next bytes of the body.
     pub(crate) fn feed(&mut self, policy: &CallPolicy, chunk: &[u8], last: bool) {
         let Self::Reading(reading) = self else { return };

@@ -87,6 +87,11 @@ impl JsonStream {
         Self { state: State::Value, text: JsonText::new(), open, members }
     }
 
+    /// How many bytes are kept, but for what every reader keeps.
+    pub(super) fn kept(&self) -> usize {
+        self.members.capacity() * size_of::<u64>()
+    }
+
     /// Reads the next bytes and hands out what they say.
     pub(super) fn feed<E: From<NotJson>>(
         &mut self,

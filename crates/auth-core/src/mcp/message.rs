@@ -84,6 +84,11 @@ impl MessageReader {
         }
     }
 
+    /// How many bytes are kept, but for what every reader keeps: less than 20 KiB.
+    pub(crate) fn kept(&self) -> usize {
+        self.json.kept()
+    }
+
     /// Whether the body is a batch.
     pub fn is_batch(&self) -> bool {
         self.messages.floor == 1

@@ -218,6 +218,56 @@ fn bodies_that_are_waited_for_are_bounded() {
     }
 }
 
+/// A body of which a reader has to keep the most for its length, and that does not end.
+fn with_many_members() -> String {
+    let members: Vec<String> = (0..65_000).map(|nth| format!(r#""{nth:x}":0"#)).collect();
+    format!(r#"{{"jsonrpc":"2.0","params":{{{}"#, members.join(","))
+}
+
+#[test]
+fn what_is_kept_of_all_bodies_together_is_bounded_and_ordinary_ones_go_on() {
+    let mut caller = Caller::new(&rules(), "mcp:read");
+    let fat = with_many_members();
+    let outcomes: Vec<_> = (0..140)
+        .map(|_| {
+            let head = caller.head("POST", &[JSON]);
+            caller.bench.send_with_body(head, &[] as &[&str]);
+            let id = caller.bench.latest();
+            (id, caller.bench.body(id, &fat, false))
+        })
+        .collect();
+    let refused = |(nth, (_, outcome)): (usize, &(_, Option<_>))| {
+        let expected = if nth < 128 { None } else { Some("too_many_bodies") };
+        assert_eq!(outcome.as_ref().map(word), expected, "{nth}: 64 MiB are 128 of 512 KiB");
+    };
+    outcomes.iter().enumerate().for_each(refused);
+    assert_eq!(word(&caller.send(&[JSON], &[tool("add").to_string()])), "allowed");
+
+    // One goes away, and there is room for another.
+    caller.bench.gate.forget(outcomes[0].0);
+    for expected in [None, Some("too_many_bodies")] {
+        let head = caller.head("POST", &[JSON]);
+        assert!(caller.bench.send_with_body(head, &[] as &[&str]).is_none());
+        let id = caller.bench.latest();
+        assert_eq!(caller.bench.body(id, &fat, false).as_ref().map(word), expected);
+    }
+}
+
+#[test]
+fn bodies_of_requests_that_wait_for_keys_count_too() {
+    let key = SigningKey::new("a");
+    let mut caller = Caller::without_keys(&rules_config(&rules()), &key, "mcp:read");
+    let fat = with_many_members();
+    for nth in 0..130 {
+        let head = caller.head("POST", &[JSON]);
+        caller.bench.send_with_body(head, &[] as &[&str]);
+        let id = caller.bench.latest();
+        let outcome = caller.bench.body(id, &fat, false);
+        let expected = if nth < 128 { None } else { Some("too_many_bodies") };
+        assert_eq!(outcome.as_ref().map(word), expected, "{nth}");
+    }
+}
+
 #[test]
 fn a_body_may_come_before_the_keys_or_after_them() {
     let key = SigningKey::new("a");
