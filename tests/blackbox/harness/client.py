@@ -9,7 +9,7 @@ from __future__ import annotations
 import http.client
 import json
 import socket
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
 import httpx
@@ -59,16 +59,23 @@ def http1(
     body: bytes = b"",
     host: str = "gateway.test",
     timeout: float = 15,
+    chunks: Sequence[bytes] = (),
 ) -> Reply:
-    """One request on a connection of its own."""
+    """One request on a connection of its own; its body whole, or in `chunks` sent one by one."""
     lines = [f"{method} {path} HTTP/1.1", f"host: {host}", "connection: close"]
     lines += [f"{name}: {value}" for name, value in fields]
     if body:
         lines.append(f"content-length: {len(body)}")
+    if chunks:
+        lines.append("transfer-encoding: chunked")
     head = "\r\n".join(lines).encode("latin-1") + b"\r\n\r\n"
     with socket.create_connection(("127.0.0.1", port), timeout) as connection:
         connection.settimeout(timeout)
         connection.sendall(head + body)
+        for chunk in chunks:
+            connection.sendall(b"%x\r\n%s\r\n" % (len(chunk), chunk))
+        if chunks:
+            connection.sendall(b"0\r\n\r\n")
         answer = http.client.HTTPResponse(connection, method=method)
         answer.begin()
         fields = [(name.lower(), value) for name, value in answer.getheaders()]
