@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import re
+import subprocess
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
 from pathlib import Path
@@ -11,7 +13,8 @@ import pytest
 from harness.agent import Agent
 from harness.authserver import AuthServer
 from harness.browser import Browser
-from harness.gateway import Gateway
+from harness.built import built
+from harness.gateway import Gateway, eventually
 from harness.oauth import App, Site, Stack
 from harness.redis_server import Redis
 from harness.upstream import Upstream
@@ -30,6 +33,21 @@ def start(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Start]:
             return stack.enter_context(Gateway(folder, configs, **options))
 
         yield started
+
+
+@pytest.fixture(scope="module")
+def mcp_server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[int]:
+    """The real MCP server; its port."""
+    program = built("MCP_SERVER_BIN")
+    log = tmp_path_factory.mktemp("mcp-server") / "mcp-server.log"
+    with log.open("wb") as out:
+        process = subprocess.Popen(
+            [program, "--listen", "127.0.0.1:0"], stdout=out, stderr=out, env={"NO_COLOR": "1"}
+        )
+    pattern = re.compile(r"127\.0\.0\.1:(\d+)")
+    yield int(eventually(lambda: pattern.search(log.read_text()))[1])
+    process.kill()
+    process.wait()
 
 
 @pytest.fixture

@@ -5,7 +5,6 @@ the real MCP server, whose tool `whoami` tells who it was told is calling.
 """
 
 import json
-import re
 import subprocess
 import sys
 import threading
@@ -34,21 +33,6 @@ pytestmark = pytest.mark.timeout(120)
 def documents(tmp_path_factory):
     with DocumentServer(tmp_path_factory.mktemp("cimd")) as server:
         yield server
-
-
-@pytest.fixture(scope="module")
-def mcp_server(tmp_path_factory):
-    """The real MCP server; its port."""
-    program = built("MCP_SERVER_BIN")
-    log = tmp_path_factory.mktemp("mcp-server") / "mcp-server.log"
-    with log.open("wb") as out:
-        process = subprocess.Popen(
-            [program, "--listen", "127.0.0.1:0"], stdout=out, stderr=out, env={"NO_COLOR": "1"}
-        )
-    pattern = re.compile(r"127\.0\.0\.1:(\d+)")
-    yield int(eventually(lambda: pattern.search(log.read_text()))[1])
-    process.kill()
-    process.wait()
 
 
 @pytest.fixture(scope="module")

@@ -33,8 +33,8 @@ def program() -> str:
 
 @dataclass(frozen=True)
 class Listener:
-    """One listener. `config` is the filter's, as JSON or as text as it is; None: no filter, or
-    `other`, an HTTP filter of Envoy's own.
+    """One listener. `config` is the filter's, as JSON or as text as it is; None: no filter.
+    `other` is an HTTP filter of Envoy's own, which goes before it.
 
     `routes` are prefixes with their cluster; whatever has none of them goes to `backend`.
     `module` is a filter instead of the one under test.
@@ -157,7 +157,7 @@ class Envoy:
     def _listener(self, name: str, listener: Listener) -> dict[str, Any]:
         filters = [listener.other] if listener.other else []
         if listener.config is not None:
-            filters = [_wasm_filter(name, listener)]
+            filters.append(_wasm_filter(name, listener))
         manager = {
             "@type": type_name("filters.network.http_connection_manager.v3.HttpConnectionManager"),
             "stat_prefix": name,

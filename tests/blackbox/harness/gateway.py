@@ -74,7 +74,7 @@ class Gateway:
     """An Envoy with one listener for each of `configs`; a context manager.
 
     Every cluster that a configuration may name is a key server in `keyservers`; `keys` is always
-    there and serves the default RSA key.
+    there and serves the default RSA key. `backend_port` is that of another MCP server.
     """
 
     def __init__(
@@ -83,6 +83,7 @@ class Gateway:
         configs: dict[str, Listener | dict[str, Any]],
         keyservers: dict[str, KeyServer] | None = None,
         concurrency: int = 1,
+        backend_port: int | None = None,
     ) -> None:
         self.folder = folder
         self.listeners = {
@@ -92,6 +93,7 @@ class Gateway:
         self.keyservers = {"keys": KeyServer([key().jwk()])} | (keyservers or {})
         self.concurrency = concurrency
         self.backend = Backend()
+        self.backend_port = backend_port or self.backend.port
         self.default = next(iter(self.listeners))
 
     def __enter__(self) -> Gateway:
@@ -99,7 +101,7 @@ class Gateway:
             for server in (self.backend, *self.keyservers.values()):
                 stack.callback(server.close)
             upstreams = {name: server.port for name, server in self.keyservers.items()}
-            upstreams["backend"] = self.backend.port
+            upstreams["backend"] = self.backend_port
             self.envoy = stack.enter_context(
                 Envoy(self.folder, self.listeners, upstreams, self.concurrency)
             )
