@@ -1,10 +1,61 @@
 """The filter and the real sidecar together, over the embedded store and over a real Redis."""
 
+import re
+import threading
+import time
+
 import pytest
 from harness.gateway import eventually
 from harness.sidecar import RealSidecar
-from harness.stand import USER_ID, Login, Stand
+from harness.stand import USER_ID, WORKERS, Login, Stand
 from harness.verdict import BITES_WITHIN
+
+REPORTED_EVERY = 60  # seconds, by each worker, while a session is in use
+
+
+@pytest.fixture(scope="module", autouse=True)
+def in_use(start, tmp_path_factory):
+    """A session that is used without a pause from the first test on: the minute that has to pass
+    before it is reported again is the other tests' too.
+    """
+    sidecar = RealSidecar(tmp_path_factory.mktemp("in-use"), "embedded")
+    session = SessionInUse(start, sidecar)
+    yield session
+    session.leave()
+    sidecar.close()
+
+
+class SessionInUse:
+    """One session that both workers see four times a second, and its sidecar."""
+
+    def __init__(self, start, sidecar):
+        self.sidecar = sidecar
+        self._stand = stand_with(start, sidecar, "observe")
+        self._login = Login()
+        self._over = threading.Event()
+        self.since = time.monotonic()
+        self._user = threading.Thread(target=self._use)
+        self._user.start()
+
+    def _use(self):
+        while not self._over.wait(0.25):
+            self._stand.gateway.send(token=self._login.token)
+
+    def leave(self):
+        """Its user goes away."""
+        self._over.set()
+        self._user.join()
+
+    def recorded(self):
+        """What the sidecar knows of it."""
+        answer = self.sidecar.call("GET", by_session(self._login))
+        return answer.json() if answer.status_code == 200 else None
+
+    def reports(self):
+        """How often the filter has reported it, as the sidecar counts."""
+        metrics = self.sidecar.call("GET", "/metrics").text
+        counts = re.findall(r'session_id}",method="PUT",status="\d+"} (\d+)', metrics)
+        return sum(map(int, counts))
 
 
 @pytest.fixture(params=["embedded", "redis"])
@@ -65,3 +116,19 @@ def test_a_restart_of_the_real_sidecar_loses_no_revocation(start, real):
     stand.eventually(401, after)
     stand.assert_denied("session_revoked", before)
     stand.assert_allowed(other)
+
+
+@pytest.mark.timeout(120)
+def test_the_last_sight_of_a_session_in_use_is_told_once_a_minute_by_each_worker(in_use):
+    session = eventually(in_use.recorded)
+    assert in_use.reports() <= WORKERS * (1 + (time.monotonic() - in_use.since) // REPORTED_EVERY)
+
+    def seen_again():
+        session = in_use.recorded()
+        return session["last_seen_at"] >= session["created_at"] + REPORTED_EVERY - 1
+
+    eventually(seen_again, timeout=REPORTED_EVERY + 10)
+    told = in_use.reports()
+    assert told > WORKERS
+    assert told <= WORKERS * (1 + (time.monotonic() - in_use.since) // REPORTED_EVERY)
+    assert in_use.recorded()["created_at"] == session["created_at"]
