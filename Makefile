@@ -16,9 +16,10 @@ WASM_FLAGS = --remap-path-prefix=$(or $(CARGO_HOME),$(HOME)/.cargo)=cargo --rema
 DEMO = $(TARGET_DIR)/release/mcp-demo
 DEMO_ARGS = --envoy "$$(scripts/setup-envoy.sh)" --dist dist --envoy-config envoy/demo.yaml --state-dir .run
 PYTEST_ARGS ?= -n 2
+TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .venv/bin/python
 BENCH_ARGS ?= --write
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential bench bench-sidecar bench-core bench-instructions lint fmt docs
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox faults exhaustion differential bench bench-sidecar bench-core bench-instructions lint fmt docs
 .PHONY: release release-check deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
@@ -75,6 +76,12 @@ test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real E
 	SIGNATURE_VECTORS_BIN=$(TARGET_DIR)/debug/signature-vectors \
 	VERIFIER_PROBE_WASM=$(dir $(WASM_BUILT))verifier_probe.wasm \
 		.venv/bin/pytest -c tests/pytest.ini tests/blackbox $(PYTEST_ARGS)
+
+faults: setup-envoy setup-tests dist ## Let Redis, provider and sidecar fail under load, judge every answer (FAULT_MINUTES=20 SEED=n)
+	$(TRIALS) -m faults --minutes $${FAULT_MINUTES:-20} --seed $${SEED:-1} --plot $(TARGET_DIR)/faults-memory.svg
+
+exhaustion: setup-envoy setup-tests dist ## Flood gateway and sidecar, hold memory and upstream calls against their bounds
+	$(TRIALS) -m floods
 
 differential: ## Compare the filter with three other verifiers over 50,000 mutated tokens (MUTATIONS=n SEED=n)
 	MUTATIONS=$${MUTATIONS:-50000} $(MAKE) test-blackbox PYTEST_ARGS="-k differential"

@@ -118,6 +118,11 @@ class AuthServer:
         self.port = self._listening("public")
         eventually(lambda: not self._wait or self._is_ready(), START_TIMEOUT)
 
+    @property
+    def pid(self) -> int:
+        """The process that runs now."""
+        return self._process.pid
+
     def restart(self) -> None:
         """Ends it by SIGKILL and starts it again."""
         self.kill()

@@ -95,6 +95,15 @@ class Envoy:
             self._process.wait()
 
     @property
+    def pid(self) -> int:
+        """The process."""
+        return self._process.pid
+
+    def is_running(self) -> bool:
+        """Whether nobody ended it."""
+        return self._process.poll() is None
+
+    @property
     def log_file(self) -> Path:
         """Where Envoy's own log goes."""
         return self.folder / "envoy.log"

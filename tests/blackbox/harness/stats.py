@@ -20,3 +20,11 @@ def read(admin_port: int) -> dict[str, int]:
         if name.startswith(PREFIX) and value.isdigit():
             found[name.removeprefix(PREFIX)] = int(value)
     return found
+
+
+def cluster_requests(admin_port: int, cluster: str) -> int:
+    """How many requests Envoy has sent to a cluster, the filter's own calls included."""
+    name = f"cluster.{cluster}.upstream_rq_total"
+    url = f"http://127.0.0.1:{admin_port}/stats?filter=^{name}$"
+    with urllib.request.urlopen(url, timeout=5) as answer:
+        return int(answer.read().decode().partition(": ")[2])
