@@ -19,7 +19,8 @@ PYTEST_ARGS ?= -n 2
 TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .venv/bin/python
 BENCH_ARGS ?= --write
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox faults exhaustion differential bench bench-sidecar bench-core bench-instructions lint fmt docs
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential faults exhaustion fuzz collisions
+.PHONY: bench bench-sidecar bench-core bench-instructions lint fmt docs
 .PHONY: release release-check deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
@@ -98,6 +99,12 @@ bench-core: ## Measure how long the core's decisions take natively
 bench-instructions: setup-bench ## Count the instructions of the core's decisions, and fail if they have grown
 	cargo build --release -p core-bench
 	@python3 benches/core/instructions.py $(TARGET_DIR)/release/core-bench $(COUNT_ARGS)
+
+fuzz: ## Fuzz all that reads what outsiders send, FUZZ_SECONDS=180 a target, two at a time
+	@scripts/fuzz.sh
+
+collisions: ## Find a username that gets another user's id of 8 digits, and say how long it took
+	cargo run -q --release -p core-bench --bin collisions
 
 lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 	cargo fmt --all --check

@@ -14,6 +14,7 @@ use auth_core::{
     gate::{Gate, StreamId},
     key_ring::FetchOutcome,
     revocation_feed::FeedRead,
+    user_id::HashDigits,
 };
 use log::{error, info, warn};
 use proxy_wasm::{
@@ -149,6 +150,9 @@ fn configure(document: &[u8]) -> Result<Gate, ConfigRefused> {
     let config = Config::parse(document)?;
     let verifier = verifier::pick();
     config.check_algorithms(&*verifier)?;
+    if config.user_ids_can_be_searched() {
+        warn!("user_id_hash_digits: {}", HashDigits::SEARCHED);
+    }
     let mut random = [0; 16];
     getrandom::getrandom(&mut random).map_err(|why| ConfigRefused {
         field: ".".to_owned(),

@@ -2,6 +2,7 @@
 
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
+use auth_core::user_id::HashDigits;
 use axum::{Router, serve::ListenerExt};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
@@ -145,6 +146,9 @@ fn announce(
     if let (Some(public), Some(oauth)) = (public, &config.oauth) {
         let address = public.local_addr()?;
         tracing::info!(%address, issuer = %oauth.url, "the public listener is open");
+        if config.user_id_hash_digits.can_be_searched() {
+            tracing::warn!("MCP_USER_ID_HASH_DIGITS: {}", HashDigits::SEARCHED);
+        }
         if oauth.cimd != CimdExceptions::default() {
             tracing::warn!(
                 "MCP_AUTH_CIMD_CA_FILE or MCP_AUTH_CIMD_ALLOW_LOOPBACK is set: NOT FOR PRODUCTION, \

@@ -44,6 +44,18 @@ fn a_bad_configuration_is_named_in_the_log() {
 }
 
 #[test]
+fn ids_that_can_be_searched_are_warned_of_at_start() {
+    let warned = |given: &Value| started(given).logged("user_id_hash_digits: whoever may choose");
+    let mut config = config();
+    assert!(warned(&config));
+    config["user_id_hash_digits"] = json!(16);
+    assert!(!warned(&config));
+    config["user_id_hash_digits"] = json!(8);
+    config["issuers"][0]["username_claims"] = json!(["sub"]);
+    assert!(!warned(&config), "the provider chooses it");
+}
+
+#[test]
 fn no_configuration_at_all_denies_everything() {
     for document in ["", "{", "[]", "null", "\u{0}"] {
         let host = start(TestHost::new(mcp_auth_filter::register).plugin_configuration(document));

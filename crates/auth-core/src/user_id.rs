@@ -14,6 +14,17 @@ impl HashDigits {
         if digits >= 8 && digits <= 40 { Some(Self(digits)) } else { None }
     }
 
+    /// What an operator should know if [`Self::can_be_searched`].
+    pub const SEARCHED: &str = "whoever may choose their own username finds one with another user's \
+                                id in minutes; use 16 or more where ids guard data, here and in \
+                                mcp-auth (MCP_USER_ID_HASH_DIGITS) alike";
+
+    /// Whether somebody who may choose a username can find one that gets another user's id:
+    /// `make collisions` does.
+    pub const fn can_be_searched(self) -> bool {
+        self.0 < 16
+    }
+
     /// How many they are.
     pub const fn get(self) -> usize {
         self.0

@@ -2,7 +2,10 @@
 
 use std::path::Path;
 
-use auth_core::config::{Config, ConfigRefused};
+use auth_core::{
+    config::{Config, ConfigRefused},
+    user_id::HashDigits,
+};
 use serde_json::Value;
 
 use crate::filter_file::{self, NotFound};
@@ -40,9 +43,11 @@ pub fn check(path: &Path) -> Result<Checked, NotAccepted> {
     let several = found.len() > 1;
     for config in found {
         let place = config.place.to_string();
-        let mut document = Config::with_defaults(config.document.to_string().as_bytes())
-            .map_err(|why| NotAccepted::Refused(place.clone(), why))?;
-        let risks = risks(&document);
+        let text = config.document.to_string();
+        let refused = |why| NotAccepted::Refused(place.clone(), why);
+        let mut document = Config::with_defaults(text.as_bytes()).map_err(refused)?;
+        let searched = Config::parse(text.as_bytes()).map_err(refused)?.user_ids_can_be_searched();
+        let risks = risks(&document, searched);
         if several {
             checked.report.push_str("---\n");
         }
@@ -62,17 +67,12 @@ fn redact(document: &mut Value) {
 }
 
 /// What is accepted and yet worth a second thought. `config` has its defaults.
-fn risks(config: &Value) -> Vec<String> {
+fn risks(config: &Value, user_ids_can_be_searched: bool) -> Vec<String> {
     let list = |value: &Value| value.as_array().cloned().unwrap_or_default();
     let mut risks = Vec::new();
     let mut risk = |field: String, why: &str| risks.push(format!("risk: {field}: {why}"));
-    if config["user_id_hash_digits"] == 8 {
-        risk(
-            "user_id_hash_digits".to_owned(),
-            "whoever may choose their own username finds one with another user's id in minutes; \
-             use 16 or more where ids guard data, here and in mcp-auth \
-             (MCP_USER_ID_HASH_DIGITS)",
-        );
+    if user_ids_can_be_searched {
+        risk("user_id_hash_digits".to_owned(), HashDigits::SEARCHED);
     }
     if config["forward_token"] == true {
         risk("forward_token".to_owned(), "MCP servers see tokens that are good elsewhere");
@@ -150,7 +150,7 @@ mod tests {
                 json!({"user_id_hash_digits": 16, "sessions": {"on_feed_loss": "allow"}});
             let members = change.as_object().unwrap().clone();
             config.as_object_mut().unwrap().extend(members);
-            risks(&config).join("\n")
+            risks(&config, config["user_id_hash_digits"] == 8).join("\n")
         };
         assert_eq!(with(json!({})), "");
         for (change, field) in [

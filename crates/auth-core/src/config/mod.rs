@@ -74,6 +74,13 @@ impl Config {
         members::Members::schema(raw::RawConfig::read)
     }
 
+    /// Whether a user can find a name that gets another user's id, where names are the users' to
+    /// choose: all but `sub` may be.
+    pub fn user_ids_can_be_searched(&self) -> bool {
+        let are_chosen = |issuer: &Issuer| issuer.username_claims.iter().any(|name| name != "sub");
+        self.hash_digits.can_be_searched() && self.issuers.iter().any(are_chosen)
+    }
+
     /// Checks that `verifier` can verify every configured algorithm.
     ///
     /// # Errors

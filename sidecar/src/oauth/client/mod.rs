@@ -6,7 +6,7 @@ mod authentication;
 mod cache;
 mod document;
 mod fetch;
-mod metadata;
+pub mod metadata;
 mod public_address;
 pub mod redirect_uri;
 mod registered;
