@@ -71,6 +71,9 @@ struct Fetching {
     jwks: Jwks,
     /// Background fetches are this much earlier than `refresh` asks, so that workers spread.
     jitter: Duration,
+    /// The share of each wait after a failure that this worker waits, from a half to the whole: many
+    /// that were turned away together must not come back together.
+    hurry: f64,
     next: UnixTime,
     failures: u32,
     asked_for: bool,
@@ -82,13 +85,13 @@ struct Fetching {
 
 impl KeyRing {
     /// A ring that fetches at once and then a little before every `refresh`: `jitter`, from 0 to
-    /// 99, is how many tenths of a per cent before.
+    /// 99, is how many tenths of a per cent before. Of the waits after failures it is how many half
+    /// per cents are left out.
     pub(crate) fn new(source: &KeySource, jitter: u64) -> Self {
         let (keys, fetching) = match source {
             KeySource::Fixed(keys) => (keys.iter().cloned().map(Rc::new).collect(), None),
             KeySource::Fetched(jwks) => {
-                let jitter = jwks.refresh.mul_f64(jitter.min(99) as f64 / 1000.0);
-                (Vec::new(), Some(Fetching::new(jwks.clone(), jitter)))
+                (Vec::new(), Some(Fetching::new(jwks.clone(), jitter.min(99) as f64)))
             }
         };
         Self { keys, generation: 0, fetching }
@@ -201,10 +204,11 @@ impl KeyRing {
 }
 
 impl Fetching {
-    fn new(jwks: Jwks, jitter: Duration) -> Self {
+    fn new(jwks: Jwks, jitter: f64) -> Self {
         Self {
+            jitter: jwks.refresh.mul_f64(jitter / 1000.0),
+            hurry: 1.0 - jitter / 200.0,
             jwks,
-            jitter,
             next: UnixTime::default(),
             failures: 0,
             asked_for: false,
@@ -217,11 +221,12 @@ impl Fetching {
         self.in_flight_until.is_some_and(|until| now < until)
     }
 
-    /// 1 s, 2 s, 4 s, …; without any keys at most `cooldown`, so that recovery is noticed soon.
+    /// 1 s, 2 s, 4 s, …; without any keys at most `cooldown`, so that recovery is noticed soon. Of
+    /// each, this worker's share.
     fn backoff(&self, without_keys: bool) -> Duration {
         let doubled = FIRST_BACKOFF * (1 << self.failures.min(6));
         let most = if without_keys { self.jwks.cooldown } else { self.jwks.refresh };
-        doubled.min(LONGEST_BACKOFF).min(most)
+        doubled.min(LONGEST_BACKOFF).min(most).mul_f64(self.hurry)
     }
 }
 
