@@ -147,6 +147,16 @@ def test_the_judge_finds_an_answer_that_took_too_long(history):
     assert history.verdict(Answer(REQUIRED, token(), 5, 5 + took, 200, USER))[0] == "hung"
 
 
+def test_the_judge_blames_nobody_while_the_gateway_stands_still(history):
+    denied = Answer(REQUIRED, token(), 8, 8.6, 503)
+    stuck = Answer(KEYS, token(), 8.1, 8.6, 200, USER)
+    elsewhere = Answer(KEYS, token(), 7.1, 7.6, 200, USER)
+    waited_for_keys = Answer(KEYS, NEW_KEY, 8.1, 8.6, 200, USER)
+    assert list(history.verdicts([denied, stuck])) == []
+    for other in (elsewhere, waited_for_keys):
+        assert [it for _, _, it in history.verdicts([denied, other])] == [denied]
+
+
 def test_the_judge_counts_as_readable_only_what_was_so_in_a_row(history):
     assert history.feed.for_(5, since=0, until=9)
     assert not history.feed.for_(5, since=6, until=22)

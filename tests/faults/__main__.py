@@ -12,7 +12,7 @@ from collections import Counter
 from pathlib import Path
 
 from . import packets
-from .model import Answer
+from .model import PROMPT, Answer
 from .world import POLICIES, World
 
 # What the memory of a part may grow by between the second quarter of the time and the last: caches
@@ -92,6 +92,7 @@ def summary(world: World, wrong: Counter, minutes: float):
     )
     for (kind, sentence), n in wrong.items():
         yield f"  {kind}: {sentence}: {n}; the first: {told(world, world.examples[kind, sentence])}"
+    yield f"times that the gateway itself stood still for {PROMPT} s: {len(world.history.stalls)}"
     for line in world.broken:
         yield f"  broken: {line}"
     for name in world.memory.samples:

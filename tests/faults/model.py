@@ -114,9 +114,11 @@ class History:
     feed: Readable = field(default_factory=Readable)
     keys: Readable = field(default_factory=Readable)
     cuts: list[tuple[float, float]] = field(default_factory=list)  # the feed was surely unreadable
+    stalls: list[tuple[float, float]] = field(default_factory=list)  # the gateway stood still
 
     def verdicts(self, answers: list[Answer]) -> Iterator[tuple[str, str, Answer]]:
         """What is wrong: the kind (`allow`, `deny`, `hung`, `odd`), a sentence, the answer."""
+        self.stalls = sorted((it.sent, it.answered) for it in answers if self._shows_stall(it))
         for it in answers:
             if (found := self.verdict(it)) is not None:
                 yield (*found, it)
@@ -194,9 +196,21 @@ class History:
             it.policy.session == "observe" and it.policy.denies_after is None
         ):
             return "unavailable, and it needs nothing that could be"
-        if self.feed.for_(BITES + it.answered - it.sent, it.sent - BITES, it.answered):
+        took = it.answered - it.sent
+        if self.feed.for_(BITES + took, it.sent - BITES, it.answered) and not self._stalled(it):
             return "unavailable, and all was up"
         return None
+
+    def _shows_stall(self, it: Answer) -> bool:
+        """Whether it needed no call and took long all the same: the gateway itself stood still."""
+        new = self.published.get(it.token.kid)
+        needs_none = it.policy.session != "required" and it.status == 200
+        is_known = new is not None and self.keys.for_(KEYS_KNOWN, new.done, it.sent)
+        return needs_none and it.answered - it.sent > PROMPT and is_known
+
+    def _stalled(self, it: Answer) -> bool:
+        """Whether the gateway stood still meanwhile: then a call may have timed out unread."""
+        return any(sent < it.answered and it.sent < answered for sent, answered in self.stalls)
 
     def _is_cut_for(self, window: float, it: Answer) -> bool:
         return any(start + window < it.sent and it.answered < end for start, end in self.cuts)
