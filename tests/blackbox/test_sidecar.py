@@ -4,6 +4,7 @@ import re
 import threading
 import time
 
+import httpx
 import pytest
 from harness.gateway import eventually
 from harness.sidecar import RealSidecar
@@ -133,3 +134,22 @@ def test_the_last_sight_of_a_session_in_use_is_told_once_a_minute_by_each_worker
     assert told > WORKERS
     assert told <= WORKERS * (1 + (time.monotonic() - in_use.since) // REPORTED_EVERY)
     assert in_use.recorded()["created_at"] == session["created_at"]
+
+
+def test_what_is_logged_of_a_request_carries_its_trace(tmp_path):
+    trace = "4bf92f3577b34da6a3ce929d0e0e4736"
+    sidecar = RealSidecar(tmp_path, "embedded")
+    try:
+        answer = httpx.delete(
+            f"http://127.0.0.1:{sidecar.port}/v1/sessions/traced-session-0000000",
+            headers={
+                "authorization": f"Bearer {sidecar.TOKEN}",
+                "traceparent": f"00-{trace}-00f067aa0ba902b7-01",
+            },
+            trust_env=False,
+        )
+        assert answer.status_code == 204, answer.text
+        (line,) = [it for it in sidecar.log().splitlines() if "revoked a session" in it]
+        assert trace in line
+    finally:
+        sidecar.close()

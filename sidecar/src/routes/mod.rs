@@ -25,10 +25,11 @@ use axum::{
 };
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::time::timeout;
+use tracing::Instrument as _;
 
 use crate::{
     clock, error::Refusal, mcp_sessions::McpSessions, oauth::upstream::Provider, page,
-    sessions::Sessions, store::Store, tokens::Tokens,
+    sessions::Sessions, store::Store, tokens::Tokens, trace_context,
 };
 
 pub use self::keys::{Keys, KeysReport};
@@ -94,7 +95,8 @@ async fn in_time(request: Request, next: Next) -> Response {
     }
 }
 
-/// Counts and times every request by its route, never by its address.
+/// Counts and times every request by its route, never by its address, and puts what is logged of it
+/// under its trace.
 pub(crate) async fn measured(
     matched: Option<MatchedPath>,
     request: Request,
@@ -106,7 +108,8 @@ pub(crate) async fn measured(
         _ => "other".to_owned(),
     };
     let began = clock::instant();
-    let response = next.run(request).await;
+    let span = trace_context::span(request.headers());
+    let response = next.run(request).instrument(span).await;
     let labels =
         [("route", route), ("method", method), ("status", response.status().as_u16().to_string())];
     metrics::counter!("mcp_auth_http_requests_total", &labels).increment(1);
