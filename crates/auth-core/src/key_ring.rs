@@ -151,7 +151,7 @@ impl KeyRing {
             return Wanted::NotBefore(not_before);
         }
         if unknown_key {
-            fetching.cooled_down = now + fetching.jwks.cooldown;
+            fetching.cooled_down = now + fetching.cooldown();
         }
         fetching.asked_for = true;
         Wanted::Wait
@@ -219,6 +219,14 @@ impl Fetching {
 
     fn is_in_flight(&self, now: UnixTime) -> bool {
         self.in_flight_until.is_some_and(|until| now < until)
+    }
+
+    /// While fetches fail up to half as long again, so that those who fail together part.
+    fn cooldown(&self) -> Duration {
+        match self.failures {
+            0 => self.jwks.cooldown,
+            _ => self.jwks.cooldown.mul_f64(2.0 - self.hurry),
+        }
     }
 
     /// 1 s, 2 s, 4 s, …; without any keys at most `cooldown`, so that recovery is noticed soon. Of
