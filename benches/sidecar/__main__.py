@@ -114,7 +114,8 @@ def feed(target: Target) -> str:
         link.request("GET", f"/v1/revocations{query}", headers=authorization)
         return link.getresponse().read()
 
-    cpu, began, size, pages = cpu_of(target.pid), time.monotonic(), 0, 0
+    cpu, store_cpu = cpu_of(target.pid), cpu_of(target.store_pid)
+    began, size, pages = time.monotonic(), 0, 0
     after, more = None, True
     while more:
         answer = page(after)
@@ -122,14 +123,18 @@ def feed(target: Target) -> str:
         after, more = document["cursor"], document["more"]
         size, pages = size + len(answer), pages + 1
     took, spent = time.monotonic() - began, cpu_of(target.pid) - cpu
-    cpu = cpu_of(target.pid)
+    store_spent = cpu_of(target.store_pid) - store_cpu
+    cpu, store_cpu = cpu_of(target.pid), cpu_of(target.store_pid)
     polls = 200
     for _ in range(polls):
         page(after)
     poll = (cpu_of(target.pid) - cpu) / polls * 1e6
+    store_poll = (cpu_of(target.store_pid) - store_cpu) / polls * 1e6
+    of_redis = f", of Redis {store_spent * 1000:,.0f} ms" if target.store_pid else ""
+    of_redis_then = f", of Redis {store_poll:,.0f} µs," if target.store_pid else ""
     return (
         f"{pages} pages, {size / 1024:,.0f} KiB, {took * 1000:,.0f} ms, {spent * 1000:,.0f} ms of "
-        f"CPU; then {poll:,.0f} µs of CPU each time that nothing is new"
+        f"CPU{of_redis}; then {poll:,.0f} µs of CPU{of_redis_then} each time that nothing is new"
     )
 
 
