@@ -20,7 +20,7 @@ TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .ven
 BENCH_ARGS ?= --write
 
 .PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential faults exhaustion fuzz collisions
-.PHONY: bench bench-sidecar scale bench-core bench-instructions lint fmt docs
+.PHONY: bench bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs
 .PHONY: release release-check deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
@@ -92,6 +92,9 @@ bench: setup-envoy setup-tests setup-bench wasm ## Measure what the filter adds 
 
 bench-sidecar: setup-tests setup-bench programs ## Measure mcp-auth beside redis-benchmark (BENCH_ARGS="--minutes 30": its memory)
 	PYTHONPATH=tests/blackbox:benches .venv/bin/python -m sidecar $(BENCH_ARGS)
+
+bench-oauth: setup-tests setup-bench programs ## Measure logins of mcp-auth beside FastMCP's
+	PYTHONPATH=tests/blackbox:benches .venv/bin/python -m oauth $(BENCH_ARGS)
 
 scale: ## Simulate a thousand gateways with the real core: the tables of docs/scale.md
 	cargo run --quiet --release -p scale

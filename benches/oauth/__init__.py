@@ -1,0 +1,1 @@
+"""What a login takes: with `mcp-auth`, and with FastMCP's `OIDCProxy`, at the same provider."""
