@@ -12,6 +12,7 @@ source ../scripts/lib.sh
 version=0.13.2
 seconds=${FUZZ_SECONDS:-180}
 host=x86_64-unknown-linux-gnu
+programs=target/$host/release
 # The sanitizer and coverage are unstable features; the toolchain is the project's own.
 export RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 PATH=$PWD/../.tools/bin:$PATH
 
@@ -35,13 +36,12 @@ main() {
 run() {
   local dictionary=()
   [[ ! -f dictionaries/$1.dict ]] || dictionary=(-dict="dictionaries/$1.dict")
-  mkdir -p "corpus/$1"
-  cargo fuzz run -O --target "$host" "$1" "corpus/$1" "seeds/$1" -- \
-    -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
+  mkdir -p "corpus/$1" "artifacts/$1"
+  "$programs/$1" "corpus/$1" "seeds/$1" -artifact_prefix="artifacts/$1/" -max_total_time="$seconds" -max_len=8192 -timeout=10 -rss_limit_mb=2048 -print_final_stats=1 \
     "${dictionary[@]}" >"logs/$1" 2>&1
 }
 export -f run
-export seconds host
+export seconds programs
 
 report() {
   local crashed=0 found
