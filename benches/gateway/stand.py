@@ -36,6 +36,11 @@ class BenchEnvoy(Envoy):
         pages = Path(f"/proc/{self.pid}/statm").read_text().split()[1]
         return int(pages) * os.sysconf("SC_PAGE_SIZE")
 
+    def cpu(self) -> float:
+        """The seconds that the kernel has counted for all threads."""
+        fields = Path(f"/proc/{self.pid}/stat").read_text().rpartition(")")[2].split()
+        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
+
     def worker_cpu(self) -> int:
         """The nanoseconds that the kernel has counted for the worker threads."""
         total = 0
