@@ -1,9 +1,11 @@
 """Clients that authenticate with a key of their own (private_key_jwt, RFC 7523)."""
 
+import secrets
 import time
 from concurrent.futures import ThreadPoolExecutor
 
 import pytest
+from cryptography.fernet import Fernet
 from harness.cimd import Assertions, Document, DocumentServer
 from harness.oauth import App, Grant, Site, assert_oauth_error, claims_of, direct
 from harness.tokens import HmacKey, craft
@@ -86,6 +88,26 @@ def test_an_assertion_is_good_once(app, grant, assertions):
     tokens = app.accepted(app.redeem(grant, **form))
     refused(app.refresh(tokens.refresh, **form))
     app.refreshed(tokens.refresh, **assertions.form())
+
+
+def test_an_assertion_is_good_once_on_all_replicas(serve, redis, upstream, documents, key):
+    url = "https://replicated.example.com"
+    client = upstream.register(f"{url}/auth/callback")
+    shared = {
+        "JWT_SIGNING_KEY": secrets.token_hex(32),
+        "STORAGE_ENCRYPTION_KEY": Fernet.generate_key().decode(),
+        "MCP_AUTH_CIMD_CA_FILE": str(documents.ca_file),
+        "MCP_AUTH_CIMD_ALLOW_LOOPBACK": "1",
+    }
+    site = direct(*(serve(url, redis=redis, client=client, **shared) for _ in range(2)))
+    keys = {"keys": [key.as_dict(private=False)]}
+    app = App(site, documents.client(token_endpoint_auth_method="private_key_jwt", jwks=keys))
+    with site.agent() as agent:
+        grant = app.log_in(agent)
+    form = Assertions(app.client_id, site.url, key).form()
+    tokens = app.accepted(app.redeem(grant, **form))
+    for _ in range(2):  # each request goes to the next replica
+        refused(app.refresh(tokens.refresh, **form))
 
 
 def test_of_many_uses_at_once_one_is_good(app, grant, assertions):
