@@ -20,7 +20,7 @@ TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .ven
 BENCH_ARGS ?= --write
 
 .PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential faults exhaustion fuzz collisions
-.PHONY: bench bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs
+.PHONY: bench bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
 .PHONY: release release-check deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
@@ -125,6 +125,14 @@ lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 fmt: setup-tests ## Format the sources
 	cargo fmt --all
 	.venv/bin/ruff format --config tests/ruff.toml --quiet tests benches
+
+screenshots: ## Take the pictures of docs/images anew, in the tests' browser
+	$(MAKE) test-blackbox PYTEST_ARGS="-k 'consent_lies_well or every_page_lies_well'"
+	@mkdir -p docs/images
+	@for scheme in light dark; do \
+		cp tests/screenshots/oauth-consent-1280-$$scheme.png docs/images/consent-$$scheme.png; \
+		cp tests/screenshots/page-filtered-1280-$$scheme.png docs/images/sessions-$$scheme.png; \
+	done
 
 docs: ## Write docs/reference anew, from the programs themselves
 	UPDATE_REFERENCE=1 cargo test -q -p mcp-auth --test reference

@@ -17,6 +17,7 @@ DOCUMENTS = [
     if not {"target", "node_modules", ".venv", ".tools", "release"} & {*path.parts}
 ]
 LINK = re.compile(r"\]\(([^)#\s]*)(#[^)\s]*)?\)")
+PICTURE = re.compile(r'(?:src|srcset)="([^"]+)"')
 
 
 def name(path: Path) -> str:
@@ -45,7 +46,9 @@ def test_the_rules_of_the_guide_are_accepted(tmp_path):
 
 @pytest.mark.parametrize("document", DOCUMENTS, ids=name)
 def test_links_lead_somewhere(document):
-    for path, anchor in LINK.findall(document.read_text()):
+    text = document.read_text()
+    pictures = [(path, "") for path in PICTURE.findall(text)]
+    for path, anchor in LINK.findall(text) + pictures:
         if "://" in path or path.startswith("mailto:"):
             continue
         target = (document.parent / path).resolve() if path else document
