@@ -21,7 +21,7 @@ pub struct HeaderEdits {
     /// Fields to remove, all their copies.
     pub remove: Vec<String>,
     /// Fields to set, replacing all their copies.
-    pub set: Rc<[(String, String)]>,
+    pub set: Rc<[(Rc<str>, String)]>,
 }
 
 impl HeaderEdits {
@@ -54,11 +54,11 @@ impl HeaderEdits {
 
 /// Names in the request that are, or could be taken for, identity headers. One that is set anyway
 /// needs no removal.
-fn imitations(head: &RequestHead, config: &Config, set: &[(String, String)]) -> Vec<String> {
+fn imitations(head: &RequestHead, config: &Config, set: &[(Rc<str>, String)]) -> Vec<String> {
     let mut names: Vec<String> = Vec::new();
     for name in head.names() {
         let imitates = config.identity_headers.iter().any(|header| header.is_imitated_by(name));
-        let replaced = || set.iter().any(|(set, _)| set == name);
+        let replaced = || set.iter().any(|(set, _)| **set == *name);
         if imitates && !replaced() && !names.iter().any(|other| other == name) {
             names.push(name.to_owned());
         }

@@ -1,11 +1,14 @@
 //! Identity headers: what an MCP server is told about the caller, and how nobody else gets to say it.
 
+use std::rc::Rc;
+
 use crate::request_head::is_alike;
 
 /// A header that carries one fact about the caller.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct IdentityHeader {
-    name: String,
+    /// Shared by all principals, who are many.
+    name: Rc<str>,
     source: Source,
 }
 
@@ -124,11 +127,11 @@ impl IdentityHeader {
                 _ => return Err(Refused::Source),
             },
         };
-        Ok(Self { name, source })
+        Ok(Self { name: name.into(), source })
     }
 
     /// The header's name, lowercase.
-    pub fn name(&self) -> &str {
+    pub fn name(&self) -> &Rc<str> {
         &self.name
     }
 

@@ -41,7 +41,7 @@ pub struct Principal {
     pub(crate) validity: Validity,
     pub(crate) audiences: Vec<String>,
     /// The identity headers, encoded.
-    pub(crate) headers: Rc<[(String, String)]>,
+    pub(crate) headers: Rc<[(Rc<str>, String)]>,
 }
 
 /// When a token is valid, in seconds since 1970.
@@ -145,7 +145,7 @@ impl Principal {
         header: &IdentityHeader,
         claims: &VerifiedClaims,
         issuer: &Issuer,
-    ) -> Option<(String, String)> {
+    ) -> Option<(Rc<str>, String)> {
         let encoded = match header.source() {
             Source::UserId => identity_header::encode(self.user_id.as_str()),
             Source::Username => identity_header::encode(&self.username),
@@ -158,7 +158,7 @@ impl Principal {
             Source::Claim(name) if name == "email" && !email_is_verified(claims) => None,
             Source::Claim(name) => identity_header::encode(&claim_text(claims.get(name)?)?),
         };
-        Some((header.name().to_owned(), encoded?))
+        Some((Rc::clone(header.name()), encoded?))
     }
 }
 

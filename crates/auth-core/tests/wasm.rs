@@ -116,7 +116,7 @@ fn a_request_with_a_token_of_each_algorithm_is_forwarded() {
     for (name, token) in tokens() {
         let outcome = decided(&token, EXP - 1);
         let Decision::Forward(edits) = &outcome.decision else { panic!("{name}: {outcome:?}") };
-        assert!(edits.set.contains(&("x-user-id".to_owned(), user_id())), "{name}: {edits:?}");
+        assert!(edits.set.contains(&("x-user-id".into(), user_id())), "{name}: {edits:?}");
         assert!(edits.remove.contains(&"x_user_id".to_owned()), "{name}: {edits:?}");
         assert!(edits.remove.contains(&"authorization".to_owned()), "{name}: {edits:?}");
         assert_eq!((outcome.user_id, outcome.reason), (Some(user_id()), None));

@@ -76,7 +76,7 @@ proptest! {
         let edits = ready().edits(fields);
         let survives = |name: &str| {
             !edits.remove.iter().any(|gone| gone == name)
-                && !edits.set.iter().any(|(set, _)| set == name)
+                && !edits.set.iter().any(|(set, _)| **set == *name)
         };
         for (name, _) in before.iter().filter(|(name, _)| is_identity(name)) {
             assert!(!survives(name), "{name} in {edits:?}");

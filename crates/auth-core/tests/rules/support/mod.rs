@@ -202,7 +202,11 @@ impl Bench {
 
     /// The identity headers that a request with `token` is forwarded with.
     pub(crate) fn identity(&mut self, token: &str) -> BTreeMap<String, String> {
-        self.edits(bearing("/mcp", token)).set.iter().cloned().collect()
+        self.edits(bearing("/mcp", token))
+            .set
+            .iter()
+            .map(|(name, value)| (name.to_string(), value.clone()))
+            .collect()
     }
 
     /// The reply to a request that has to be answered.
