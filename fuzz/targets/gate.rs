@@ -242,7 +242,7 @@ impl Model {
         let Some(Outcome { decision: Decision::Forward(edits), .. }) = outcome else { return };
         let request = self.requests.get(&id).expect("it has not left");
         let header = |name: &str| {
-            edits.set.iter().find(|(set, _)| set == name).map(|(_, value)| value.as_str())
+            edits.set.iter().find(|(set, _)| &**set == name).map(|(_, value)| value.as_str())
         };
         let strips_forged = edits.remove.iter().any(|name| name == "x_user-id");
         assert!(strips_forged || !request.forges_user, "a forged identity is left");

@@ -8,6 +8,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 from harness.browser import Browser
+from harness.gateway import eventually
 from harness.sidecar import RealSidecar
 from selenium.webdriver.common.keys import Keys
 
@@ -92,7 +93,8 @@ def test_a_session_is_revoked_by_keyboard_alone_and_without_script(browser, side
     session = record(sidecar)
     browser.without_script()
     browser.open(page(sidecar))
-    assert browser.focused.get_attribute("name") == "token", "the one field has the focus"
+    # The one field gets the focus once the page is there.
+    eventually(lambda: browser.focused.get_attribute("name") == "token")
     with browser.next_page():
         browser.press(sidecar.TOKEN, Keys.ENTER)
 

@@ -290,7 +290,7 @@ fn as_json(explanation: &Explanation) -> String {
             let headers: Map<String, Value> = edits
                 .set
                 .iter()
-                .map(|(name, value)| (name.clone(), value.clone().into()))
+                .map(|(name, value)| (name.to_string(), value.clone().into()))
                 .collect();
             json!({"allowed": true, "user_id": outcome.user_id, "headers": headers})
         }

@@ -16,6 +16,7 @@ from typing import Any
 from urllib.parse import quote
 
 from selenium import webdriver
+from selenium.common.exceptions import StaleElementReferenceException, WebDriverException
 from selenium.webdriver.chrome.service import Service
 from selenium.webdriver.common.action_chains import ActionChains
 from selenium.webdriver.common.by import By
@@ -131,7 +132,7 @@ class Browser:
         old = self.find("html")
         yield
         wait = WebDriverWait(self.driver, WAIT)
-        wait.until(expected_conditions.staleness_of(old), f"still the same page: {self.url}")
+        wait.until(lambda _: is_gone(old), f"still the same page: {self.url}")
         wait.until(lambda _: self.run("return document.readyState") == "complete")
 
     def run(self, script: str, *arguments: Any) -> Any:
@@ -156,3 +157,16 @@ def _program(variable: str, name: str) -> str:
     found = os.environ.get(variable) or shutil.which(name)
     assert found, f"no {name}: run `make setup`, or set {variable}"
     return found
+
+
+def is_gone(element: WebElement) -> bool:
+    """Whether the page that it was in is no more; chromedriver has two ways to say so."""
+    try:
+        element.is_enabled()
+    except StaleElementReferenceException:
+        return True
+    except WebDriverException as why:
+        if "does not belong to the document" in (why.msg or ""):
+            return True
+        raise
+    return False
