@@ -245,3 +245,30 @@ def test_an_exception_for_tests_is_said_loudly(trusting, serve, documents):
     server = serve(MCP_AUTH_CIMD_CA_FILE=str(documents.ca_file), MCP_AUTH_CIMD_ALLOW_LOOPBACK="1")
     assert "MCP_AUTH_CIMD_ALLOW_LOOPBACK" in server.log()
     assert "MCP_AUTH_CIMD_CA_FILE" in server.log()
+
+
+def test_an_address_may_have_us_fetch_so_often_only(serve, documents):
+    """Whoever names ever new documents would have us call whom they like; honest clients, whose
+    documents are at hand, go on meanwhile."""
+    limited = direct(
+        serve(
+            MCP_AUTH_CIMD_CA_FILE=str(documents.ca_file),
+            MCP_AUTH_CIMD_ALLOW_LOOPBACK="1",
+            MCP_REGISTRATIONS_PER_MINUTE="1",
+        )
+    )
+    honest = published(documents, fields=(JSON, ("cache-control", "max-age=600")))
+    assert shown(limited, honest).response.status_code == 200
+    before = documents.connections
+    answers = [
+        limited.get("/authorize", params={"client_id": documents.url(f"/nobody-{nth}.json")})
+        for nth in range(40)
+    ]
+    statuses = [answer.status_code for answer in answers]
+    assert statuses[-1] == 429
+    assert 0 < int(answers[-1].headers["retry-after"]) <= 60
+    assert documents.connections - before <= 31
+    form = {"client_id": documents.url("/nobody-at-token.json"), "grant_type": "refresh_token"}
+    for path in ("/token", "/revoke"):
+        assert limited.post(path, form).status_code == 429
+    assert shown(limited, honest).response.status_code == 200

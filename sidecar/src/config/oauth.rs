@@ -9,6 +9,7 @@ use super::{
 
 /// Many people behind one address log in again and again with clients that registered once.
 const LOGINS_TO_A_REGISTRATION: NonZeroU32 = NonZeroU32::new(10).expect("it is not zero");
+const LOOKUPS_TO_A_REGISTRATION: NonZeroU32 = NonZeroU32::new(30).expect("it is not zero");
 
 /// What the authorization server runs by.
 #[derive(Clone, Debug)]
@@ -45,6 +46,12 @@ impl OAuthConfig {
 }
 
 impl OAuthConfig {
+    /// Requests per client address and minute that make us call a client's server or remember an
+    /// assertion: thirty for each registration.
+    pub fn lookups_per_minute(&self) -> Option<NonZeroU32> {
+        self.registrations_per_minute.map(|limit| limit.saturating_mul(LOOKUPS_TO_A_REGISTRATION))
+    }
+
     /// The public address of an endpoint; `path` begins with a slash.
     pub fn endpoint(&self, path: &str) -> String {
         format!("{}{path}", self.url.as_str().trim_end_matches('/'))

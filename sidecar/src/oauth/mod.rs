@@ -44,8 +44,11 @@ use axum::Router;
 
 use self::{
     client::Clients,
+    client_address::ClientAddress,
     crypt::{KEY_FILE, NoKey, StorageKeys},
+    error::OAuthError,
     logins::Logins,
+    params::Params,
     rate::RateLimit,
     signing::SigningKeys,
     upstream::Provider,
@@ -74,6 +77,8 @@ pub struct AuthorizationServer {
     pub registrations: RateLimit,
     /// How often an address may begin a login, for which something is stored.
     pub approvals: RateLimit,
+    /// How often an address may make us call a client's server, or remember an assertion.
+    pub lookups: RateLimit,
     /// Where users log in.
     pub provider: Provider,
     /// What access tokens are signed with.
@@ -138,6 +143,7 @@ impl AuthorizationServer {
             hash_digits: config.user_id_hash_digits,
             registrations: RateLimit::per_minute(oauth.registrations_per_minute),
             approvals: RateLimit::per_minute(oauth.logins_per_minute()),
+            lookups: RateLimit::per_minute(oauth.lookups_per_minute()),
             clients,
             provider,
             signing,
@@ -147,6 +153,17 @@ impl AuthorizationServer {
             tokens: config.tokens.clone(),
             clock,
         }))
+    }
+
+    /// Lets a request go on that costs no more than its address may.
+    ///
+    /// # Errors
+    /// [`OAuthError::TooMany`]
+    pub fn admit(&self, address: ClientAddress, params: &Params) -> Result<(), OAuthError> {
+        match self.clients.is_costly(params) {
+            true => self.lookups.check(address),
+            false => Ok(()),
+        }
     }
 
     /// The public address of an endpoint; `path` begins with a slash.

@@ -15,7 +15,7 @@ use serde_json::Value;
 /// How far the client's clock may be off.
 const LEEWAY: Duration = Duration::from_secs(60);
 /// How far ahead an assertion may end: so long is its id remembered.
-const LONGEST_LIFE: Duration = Duration::from_secs(3600);
+const LONGEST_LIFE: Duration = Duration::from_secs(300);
 /// The longest assertion.
 const LONGEST: usize = 8 * 1024;
 /// The longest `jti`.
@@ -129,7 +129,7 @@ impl<'t> Assertion<'t> {
             return Err("the client_assertion has expired");
         }
         if self.expires_at() > now + LONGEST_LIFE + LEEWAY {
-            return Err("exp of the client_assertion is more than an hour ahead");
+            return Err("exp of the client_assertion is more than five minutes ahead");
         }
         if [claims.nbf, claims.iat].into_iter().flatten().any(|it| date(it) > now + LEEWAY) {
             return Err("the client_assertion is not valid yet");
@@ -227,7 +227,7 @@ mod tests {
             (json!({"exp": now - 60}), "expired"),
             (json!({"exp": -1}), "date"),
             (json!({"exp": 1e300}), "date"),
-            (json!({"exp": now + 3661}), "an hour"),
+            (json!({"exp": now + 361}), "five minutes"),
             (json!({"nbf": now + 61}), "not valid yet"),
             (json!({"iat": now + 61}), "not valid yet"),
         ] {

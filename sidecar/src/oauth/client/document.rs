@@ -51,6 +51,11 @@ impl Documents {
         }
     }
 
+    /// Whether the document at `client_id` is at hand.
+    pub(super) fn is_fresh(&self, client_id: &str) -> bool {
+        self.documents.get(client_id, self.clock.now()).is_some_and(|cached| cached.is_fresh)
+    }
+
     /// The client that the document at `client_id` describes.
     pub(super) async fn find(&self, client_id: &str) -> Result<Client, OAuthError> {
         let address = address(client_id).map_err(OAuthError::InvalidClient)?;

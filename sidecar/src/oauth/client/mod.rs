@@ -21,7 +21,7 @@ use self::{
     document::{Documents, is_address},
     registered::Registered,
 };
-use super::{error::OAuthError, opaque::Opaque, vault::Vault};
+use super::{error::OAuthError, opaque::Opaque, params::Params, vault::Vault};
 use crate::{clock::Clock, config::oauth::OAuthConfig};
 
 /// The longest `client_id`.
@@ -127,6 +127,14 @@ impl Clients {
             return self.documents.find(client_id).await;
         }
         self.registered.find(client_id).await
+    }
+
+    /// Whether a request that says this makes us call the client's server, or remember an
+    /// assertion.
+    pub fn is_costly(&self, params: &Params) -> bool {
+        let is_unknown = |id: &str| is_address(id) && !self.documents.is_fresh(id);
+        let said = |name| params.one(name).ok().flatten();
+        said("client_assertion").is_some() || said("client_id").is_some_and(is_unknown)
     }
 
     /// Registers a client.

@@ -10,7 +10,7 @@ use crate::config::values::is_loopback;
 const LONGEST: usize = 2048;
 
 /// Schemes that make a browser do something else than hand the answer to an application.
-const REFUSED_SCHEMES: [&str; 11] = [
+const REFUSED_SCHEMES: [&str; 12] = [
     "javascript",
     "data",
     "vbscript",
@@ -18,6 +18,7 @@ const REFUSED_SCHEMES: [&str; 11] = [
     "blob",
     "about",
     "view-source",
+    "intent",
     "mailto",
     "ftp",
     "ws",
@@ -273,6 +274,8 @@ mod tests {
             ("blob:https://app.example/x", N::Scheme),
             ("about:blank", N::Scheme),
             ("view-source:https://app.example/", N::Scheme),
+            ("intent://scan/#Intent;scheme=zxing;end", N::Fragment),
+            ("intent:scan", N::Scheme),
             ("mailto:a", N::Scheme),
             ("ftp://app.example/", N::Scheme),
             ("ws://app.example/", N::Scheme),

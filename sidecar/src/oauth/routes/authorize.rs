@@ -10,6 +10,7 @@ use axum::{
 use crate::oauth::{
     AuthorizationServer,
     browser::Browser,
+    client_address::ClientAddress,
     error::OAuthError,
     pages,
     params::Params,
@@ -24,10 +25,11 @@ const LONGEST_QUERY: usize = 8 * 1024;
 /// Answers a GET.
 pub(super) async fn answer(
     State(server): State<AuthorizationServer>,
+    address: ClientAddress,
     headers: HeaderMap,
     params: Result<Params, OAuthError>,
 ) -> Response {
-    match ask(&server, &headers, params).await {
+    match ask(&server, address, &headers, params).await {
         Ok(page) => page,
         Err(refused) => refused.answer(&server),
     }
@@ -50,10 +52,12 @@ pub(super) async fn from_form(
 
 async fn ask(
     server: &AuthorizationServer,
+    address: ClientAddress,
     headers: &HeaderMap,
     params: Result<Params, OAuthError>,
 ) -> Result<Response, Refused> {
     let params = params.map_err(Refused::Page)?;
+    server.admit(address, &params).map_err(Refused::Page)?;
     let client_id = params.required("client_id").map_err(Refused::Page)?;
     let client = server.clients.find(client_id).await.map_err(Refused::Page)?;
     let request = AuthorizationRequest::read(&params, &client, &server.config)?;

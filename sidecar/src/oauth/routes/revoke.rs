@@ -7,16 +7,18 @@ use axum::{
 };
 
 use crate::oauth::{
-    AuthorizationServer, access_token::AccessToken, error::OAuthError, params::Params,
-    refresh_token::RefreshToken,
+    AuthorizationServer, access_token::AccessToken, client_address::ClientAddress,
+    error::OAuthError, params::Params, refresh_token::RefreshToken,
 };
 
 /// A token that means nothing to us is as good as revoked (§2.2); `token_type_hint` is not needed
 /// to tell ours apart.
 pub(super) async fn answer(
     State(server): State<AuthorizationServer>,
+    address: ClientAddress,
     params: Params,
 ) -> Result<impl IntoResponse, OAuthError> {
+    server.admit(address, &params)?;
     let client = server.clients.authenticate(&params).await?;
     let token = params.required("token")?;
     let issuer = server.config.url.as_str();

@@ -11,6 +11,7 @@ use serde_json::json;
 use crate::oauth::{
     AuthorizationServer,
     client::Client,
+    client_address::ClientAddress,
     error::OAuthError,
     logins::{Issued, Redemption, Renewal},
     opaque::Opaque,
@@ -21,8 +22,10 @@ use crate::oauth::{
 
 pub(super) async fn answer(
     State(server): State<AuthorizationServer>,
+    address: ClientAddress,
     params: Params,
 ) -> Result<impl IntoResponse, OAuthError> {
+    server.admit(address, &params)?;
     // A client that hangs up must not cut short what has begun: the provider's refresh token may
     // be spent by then.
     let work = tokio::spawn(exchange(server.clone(), params));
