@@ -4,10 +4,11 @@
 use axum::http::HeaderMap;
 use tracing::Span;
 
-/// What the log lines of a request are put under: `trace_id`, if the request belongs to a trace.
+/// What the log lines of a request are put under: `trace_id`, if the request belongs to a trace. As
+/// lines at level error have it too, it is there whatever `RUST_LOG` leaves out.
 pub fn span(headers: &HeaderMap) -> Span {
     match trace_id(headers) {
-        Some(trace_id) => tracing::info_span!("request", trace_id),
+        Some(trace_id) => tracing::error_span!("request", trace_id),
         None => Span::none(),
     }
 }
