@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-import socket
 import subprocess
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
@@ -14,6 +13,7 @@ from harness.authserver import AuthServer
 from harness.built import ROOT, built
 from harness.gateway import eventually
 from harness.oauth import Site
+from harness.serving import free_port
 from harness.upstream import UpstreamClient
 
 CLIENT = UpstreamClient("bench", "a-secret-of-the-benchmark")
@@ -106,12 +106,6 @@ def wait_for(port: int, path: str) -> None:
             return False
 
     eventually(answers, 30)
-
-
-def free_port() -> int:
-    """One that nobody listens on."""
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]
 
 
 def end(process: subprocess.Popen) -> None:

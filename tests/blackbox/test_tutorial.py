@@ -1,11 +1,11 @@
 """The tutorial's commands, run as they stand there; only its ports are others."""
 
 import re
-import socket
 import subprocess
 
 import pytest
 from harness.built import ROOT
+from harness.serving import free_port
 
 BLOCK = re.compile(r"^```(sh|)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PORTS = ("9000", "9100", "9901", "10000")
@@ -57,8 +57,3 @@ def test_the_refusal_is_explained(tutorial):
 def same(text: str) -> str:
     """The text without what another port of the issuer changes."""
     return re.sub(r"(alice-example-com-)[0-9a-f]{8}", r"\1", text.replace("\r", "").strip())
-
-
-def free_port() -> int:
-    with socket.create_server(("127.0.0.1", 0)) as server:
-        return server.getsockname()[1]

@@ -14,8 +14,8 @@ from harness.sidecar import RealSidecar
 from harness.stand import session_id
 from harness.tokens import RESOURCE, b64, tampered, unb64
 
+from .internal_api import Operator
 from .model import FOREVER, Event, History, Token
-from .operator import Operator
 from .provider import Provider
 
 # Shares of the people; the others have good tokens.

@@ -5,13 +5,13 @@ from __future__ import annotations
 import json
 import os
 import signal
-import socket
 import subprocess
 from pathlib import Path
 from typing import Any
 
 from harness import client
 from harness.built import built
+from harness.serving import free_port
 
 
 class Provider:
@@ -19,8 +19,7 @@ class Provider:
 
     def __init__(self, folder: Path, issuer: str) -> None:
         self.issuer = issuer
-        with socket.create_server(("127.0.0.1", 0)) as free:
-            self.port: int = free.getsockname()[1]
+        self.port = free_port()
         self._log = folder / "dev-idp.log"
 
     def __enter__(self) -> Provider:

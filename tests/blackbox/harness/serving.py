@@ -37,6 +37,12 @@ class Server:
         self.close()
 
 
+def free_port() -> int:
+    """A port that nobody listens on, for a program that has to be told one."""
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        return free.getsockname()[1]
+
+
 class _Listener(ThreadingHTTPServer):
     daemon_threads = True
     block_on_close = False  # a handler that hangs on purpose must not hold up the test
