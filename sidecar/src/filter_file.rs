@@ -1,13 +1,11 @@
 //! The filter's configuration in whatever file an operator has it: by itself, or inside an Envoy
 //! bootstrap, an Istio WasmPlugin or an Envoy Gateway policy. JSON or YAML, several documents too.
 
-use std::{
-    fmt,
-    io::{self, Read},
-    path::Path,
-};
+use std::{fmt, io, path::Path};
 
 use serde_json::Value;
+
+use crate::input;
 
 /// Longer files are not read.
 const LONGEST: u64 = 8 << 20;
@@ -53,9 +51,6 @@ pub enum NotFound {
     /// The file.
     #[error("{0} cannot be read: {1}")]
     Unreadable(String, io::Error),
-    /// Its size.
-    #[error("{0} is larger than 8 MiB")]
-    TooLarge(String),
     /// Its form.
     #[error("{0} is neither JSON nor YAML: {1}")]
     Malformed(String, String),
@@ -74,15 +69,7 @@ pub enum NotFound {
 pub fn read(path: &Path) -> Result<Vec<FilterConfig>, NotFound> {
     let name = path.display().to_string();
     let unreadable = |why| NotFound::Unreadable(name.clone(), why);
-    let mut text = String::new();
-    let read = match path.as_os_str() == "-" {
-        true => io::stdin().take(LONGEST + 1).read_to_string(&mut text),
-        false => std::fs::File::open(path)
-            .and_then(|file| file.take(LONGEST + 1).read_to_string(&mut text)),
-    };
-    if read.map_err(unreadable)? as u64 > LONGEST {
-        return Err(NotFound::TooLarge(name));
-    }
+    let text = input::read(path, LONGEST).map_err(unreadable)?;
     find(&text).map_err(|why| NotFound::Malformed(name.clone(), why)).and_then(|found| match found
         .is_empty()
     {

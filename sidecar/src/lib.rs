@@ -9,6 +9,7 @@ pub mod config;
 mod cookie;
 pub mod error;
 pub mod filter_file;
+pub mod input;
 pub mod live;
 pub mod mcp_sessions;
 pub mod oauth;

@@ -1,6 +1,6 @@
 //! `mcp-auth doctor`: everything that authentication depends on, looked at from here, all at once.
 
-use std::{fs, io, io::Read, path::Path, time::Duration};
+use std::{path::Path, time::Duration};
 
 use auth_core::{jwk::VerificationKey, time::UnixTime};
 use tokio::time::timeout;
@@ -22,6 +22,7 @@ use crate::{
         raw::RawConfig,
         values::{GivenUrl, HttpHosts, duration},
     },
+    input,
     secret::Secret,
     store::redis::RedisAddress,
 };
@@ -215,13 +216,6 @@ fn address(name: &str, text: Option<&str>) -> Result<Option<Url>, Refused> {
 }
 
 fn read_token(path: &Path) -> Result<Secret, Refused> {
-    let refused = |why: io::Error| Refused::new("--token-file", &format!("cannot be read: {why}"));
-    let mut text = String::new();
-    if path == Path::new("-") {
-        io::stdin().lock().take(LONGEST_TOKEN).read_to_string(&mut text).map_err(refused)?;
-    } else {
-        let file = fs::File::open(path).map_err(refused)?;
-        file.take(LONGEST_TOKEN).read_to_string(&mut text).map_err(refused)?;
-    }
-    Ok(Secret::new(text))
+    let refused = |why| Refused::new("--token-file", &format!("cannot be read: {why}"));
+    input::read(path, LONGEST_TOKEN).map(Secret::new).map_err(refused)
 }

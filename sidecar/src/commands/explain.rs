@@ -15,14 +15,16 @@ use auth_core::{
     signature::Software,
     time::UnixTime,
 };
-use reqwest::{Client, Method, Url, redirect::Policy};
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
+use url::Url;
 
 use crate::{
+    checks::fetch::Fetcher,
     cli::ExplainArgs,
     clock::Clock,
     filter_file::{self, NotFound},
+    input,
     secret::Secret,
     text::plain,
 };
@@ -30,7 +32,7 @@ use crate::{
 /// How long a key set or an answer of the sidecar may take.
 const WITHIN: Duration = Duration::from_secs(10);
 /// A token is shorter than this, and so is a key set.
-const LONGEST_FILE: usize = 1 << 20;
+const LONGEST_FILE: u64 = 1 << 20;
 
 /// What was found out.
 #[derive(Debug)]
@@ -59,12 +61,15 @@ pub enum NotExplained {
     /// A header.
     #[error("--header: expected `name: value`")]
     Header,
-    /// An algorithm that only the host verifies is configured.
-    #[error("an HTTP client cannot be set up: {0}")]
-    Http(String),
+    /// The sidecar.
+    #[error("--internal-url is not a URL")]
+    InternalUrl,
+    /// Something that only a host can do is configured.
+    #[error("{0}: this is verified by Envoy alone, so nothing can be said here of its tokens")]
+    HostOnly(String),
     /// Something that is needed did not arrive.
-    #[error("what the decision needs could not be had; the rules so far are above")]
-    Undecided,
+    #[error("what the decision needs could not be had; so far:\n{0}")]
+    Undecided(String),
 }
 
 impl NotExplained {
@@ -72,8 +77,8 @@ impl NotExplained {
     pub fn is_usage(&self) -> bool {
         match self {
             Self::NotFound(_) | Self::Refused(_) | Self::Several | Self::Header => true,
-            Self::Unreadable(..) => true,
-            Self::Http(_) | Self::Undecided => false,
+            Self::Unreadable(..) | Self::InternalUrl => true,
+            Self::HostOnly(_) | Self::Undecided(_) => false,
         }
     }
 }
@@ -96,15 +101,16 @@ pub fn run(
         without_sessions(&mut found.document);
     }
     let config = Config::parse(found.document.to_string().as_bytes())?;
+    config.check_algorithms(&Software).map_err(|it| NotExplained::HostOnly(it.field))?;
     let mut gate = Gate::new(config, Box::new(Software), DigestKey::new(rand::random()));
     let (head, body) = request(args)?;
-    let fetcher = Fetcher::new(args, api_token, runtime)?;
+    let source = Source::new(args, api_token, runtime)?;
     let now = args.at.map_or_else(|| Clock::system().now(), UnixTime::from_secs);
     let body = body.as_ref().map(|body| body.to_string().into_bytes());
-    let explanation = explain(&mut gate, &head, body.as_deref(), |fetch| fetcher.fetch(fetch), now);
+    let explanation = explain(&mut gate, &head, body.as_deref(), |fetch| source.fetch(fetch), now);
     let allowed = match &explanation.outcome {
         Some(outcome) => matches!(outcome.decision, Decision::Forward(_)),
-        None => return Err(NotExplained::Undecided),
+        None => return Err(NotExplained::Undecided(as_text(leaves_sessions, &explanation))),
     };
     let report = match args.json {
         true => as_json(&explanation),
@@ -162,45 +168,45 @@ fn request(args: &ExplainArgs) -> Result<(RequestHead, Option<Value>), NotExplai
 }
 
 /// Gets what the gate asks for, from where the operator's machine reaches it.
-struct Fetcher<'a> {
-    keys: Option<Vec<u8>>,
-    internal_url: Option<&'a str>,
-    api_token: Option<&'a Secret>,
-    http: Client,
+struct Source<'a> {
+    keys: Option<String>,
+    internal: Option<(Url, Option<&'a Secret>)>,
+    fetcher: Fetcher,
     runtime: &'a Handle,
 }
 
-impl<'a> Fetcher<'a> {
+impl<'a> Source<'a> {
     fn new(
-        args: &'a ExplainArgs,
+        args: &ExplainArgs,
         api_token: Option<&'a Secret>,
         runtime: &'a Handle,
     ) -> Result<Self, NotExplained> {
-        let keys = args.keys.as_deref().map(|path| read("--keys", path)).transpose()?;
-        let http = Client::builder().timeout(WITHIN).redirect(Policy::none()).build();
+        let url = |text: &String| Url::parse(text).map_err(|_| NotExplained::InternalUrl);
+        let internal = args.internal_url.as_ref().map(url).transpose()?;
         Ok(Self {
-            keys: keys.map(String::into_bytes),
-            internal_url: args.internal_url.as_deref(),
-            api_token,
-            http: http.map_err(|why| NotExplained::Http(why.to_string()))?,
+            keys: args.keys.as_deref().map(|path| read("--keys", path)).transpose()?,
+            internal: internal.map(|url| (url, api_token)),
+            fetcher: Fetcher::new(WITHIN),
             runtime,
         })
     }
 
+    /// Asking is all that is done: nothing is recorded.
     fn fetch(&self, fetch: &Fetch) -> FetchOutcome {
-        match (&fetch.id, &self.keys, self.internal_url) {
+        let field = |name| {
+            let found = fetch.headers.iter().find(|(field, _)| *field == name);
+            found.map(|(_, value)| value.as_str()).unwrap_or_default()
+        };
+        let answer = match (&fetch.id, &self.keys, &self.internal) {
             (FetchId::Keys(_), Some(keys), _) => {
-                FetchOutcome::Answered { status: 200, body: keys.clone() }
+                return FetchOutcome::Answered { status: 200, body: keys.clone().into_bytes() };
             }
             (FetchId::Keys(_), None, _) => {
-                let [scheme, authority, path] = [":scheme", ":authority", ":path"]
-                    .map(|name| field(fetch, name).unwrap_or_default());
-                self.call(fetch, &format!("{scheme}://{authority}{path}"))
+                let url = [field(":scheme"), "://", field(":authority"), field(":path")].concat();
+                self.runtime.block_on(self.fetcher.get(&url))
             }
-            // Asking is all that is done: nothing is recorded.
-            (FetchId::Session(_) | FetchId::Revocations, _, Some(base)) => {
-                let path = field(fetch, ":path").unwrap_or_default();
-                self.call(fetch, &format!("{}{path}", base.trim_end_matches('/')))
+            (FetchId::Session(_) | FetchId::Revocations, _, Some((base, token))) => {
+                self.runtime.block_on(self.fetcher.get_short(base, field(":path"), *token))
             }
             (
                 FetchId::Session(_)
@@ -209,42 +215,18 @@ impl<'a> Fetcher<'a> {
                 | FetchId::McpSession(_)
                 | FetchId::McpSessionClaim(_),
                 ..,
-            ) => FetchOutcome::Unanswered("not asked"),
+            ) => return FetchOutcome::Unanswered("not asked"),
+        };
+        match answer {
+            Ok(page) => FetchOutcome::Answered { status: page.status.as_u16(), body: page.body },
+            Err(_) => FetchOutcome::Unanswered("no answer"),
         }
     }
-
-    fn call(&self, fetch: &Fetch, url: &str) -> FetchOutcome {
-        let Ok(url) = Url::parse(url) else { return FetchOutcome::Unanswered("not a URL") };
-        let method = field(fetch, ":method").and_then(|method| method.parse().ok());
-        let mut request = self.http.request(method.unwrap_or(Method::GET), url);
-        if let (FetchId::Session(_) | FetchId::Revocations, Some(token)) =
-            (&fetch.id, self.api_token)
-        {
-            request = request.bearer_auth(token.expose());
-        }
-        self.runtime.block_on(async {
-            let Ok(answer) = request.send().await else {
-                return FetchOutcome::Unanswered("no connection");
-            };
-            let status = answer.status().as_u16();
-            match answer.bytes().await {
-                Ok(body) => FetchOutcome::Answered { status, body: body.to_vec() },
-                Err(_) => FetchOutcome::Unanswered("the answer broke off"),
-            }
-        })
-    }
-}
-
-fn field<'f>(fetch: &'f Fetch, name: &str) -> Option<&'f str> {
-    fetch.headers.iter().find(|(field, _)| *field == name).map(|(_, value)| value.as_str())
 }
 
 fn read(argument: &'static str, path: &Path) -> Result<String, NotExplained> {
-    let read = match path.as_os_str() == "-" {
-        true => io::read_to_string(io::Read::take(io::stdin(), LONGEST_FILE as u64)),
-        false => std::fs::read_to_string(path),
-    };
-    read.map_err(|why| NotExplained::Unreadable(argument, path.display().to_string(), why))
+    let unreadable = |why| NotExplained::Unreadable(argument, path.display().to_string(), why);
+    input::read(path, LONGEST_FILE).map_err(unreadable)
 }
 
 fn as_text(leaves_sessions: bool, explanation: &Explanation) -> String {

@@ -2,8 +2,7 @@
 
 use std::{
     fmt::Write as _,
-    fs,
-    io::{self, IsTerminal, Read},
+    io::{self, IsTerminal},
     path::Path,
 };
 
@@ -12,6 +11,7 @@ use serde_json::{Map, json};
 use crate::{
     cli::{Format, GenerateArgs, SecretsCommand},
     clock::Clock,
+    input,
     places::{Held, Named, NotKept, Place, manifest},
     private_file::{self, NotWritten},
     rotation::{Kind, Notes},
@@ -190,13 +190,8 @@ fn rendered(format: Format, namespace: Option<&str>, values: &[Value]) -> String
 }
 
 fn read(flag: &str, path: &Path) -> Result<Secret, NotMade> {
-    let mut text = String::new();
-    let read = if path == Path::new("-") {
-        io::stdin().lock().take(LONGEST).read_to_string(&mut text)
-    } else {
-        fs::File::open(path).and_then(|file| file.take(LONGEST).read_to_string(&mut text))
-    };
-    read.map_err(|why| NotMade::File(format!("{flag} {}", path.display()), why))?;
+    let unreadable = |why| NotMade::File(format!("{flag} {}", path.display()), why);
+    let text = input::read(path, LONGEST).map_err(unreadable)?;
     let text = text.trim_end_matches(['\r', '\n']);
     if text.is_empty() || text.contains(char::is_whitespace) {
         return Err(NotMade::Usage(format!("{flag}: the file must hold one word")));
@@ -206,7 +201,7 @@ fn read(flag: &str, path: &Path) -> Result<Secret, NotMade> {
 
 #[cfg(test)]
 mod tests {
-    use std::os::unix::fs::PermissionsExt;
+    use std::{fs, os::unix::fs::PermissionsExt};
 
     use clap::Parser;
 
