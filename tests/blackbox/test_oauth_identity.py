@@ -137,3 +137,14 @@ def test_two_people_are_two(stack, site, app):
         with site.agent(user) as agent:
             seen.add(stack.passed(app.tokens(agent).access).header("x-user-id"))
     assert len(seen) == 2
+
+
+def test_a_trace_that_comes_through_envoy_is_told_by_the_authorization_server(stack):
+    trace = "0af7651916cd43dd8448eb211c80319c"
+    traced = {"traceparent": f"00-{trace}-b7ad6b7169203331-01", "tracestate": "vendor=a"}
+    told = {"redirect_uris": ["http://127.0.0.1/callback"], "client_name": "traced"}
+    answer = stack.site.http.post(f"{stack.url}/register", json=told, headers=traced)
+    assert answer.status_code == 201, answer.text
+    lines = [line for line in stack.server.log().splitlines() if answer.json()["client_id"] in line]
+    assert len(lines) == 1
+    assert trace in lines[0]
