@@ -241,6 +241,18 @@ def test_open_redirect_a_double_slash_is_no_host(stack):
         assert answer.header("location") is None
 
 
+def test_open_redirect_a_clients_website_is_not_gone_to_unasked(site, victim):
+    """Everybody can register a website, and send people a link that must fail (4.11.2)."""
+    app = site.app(redirect_uris=["https://attacker.example/login"])
+    for bad in ({"scope": "mcp:none"}, {"response_type": "token"}, {"state": "x" * 5000}):
+        got = victim.open(app.authorize_url(**bad))
+        assert isinstance(got, Page), got.url
+        assert got.response.status_code == 400
+        assert "location" not in got.response.headers
+        assert "refresh" not in got.response.headers
+        assert "attacker.example" in got.text
+
+
 # --- 4.12 redirects by 307
 
 

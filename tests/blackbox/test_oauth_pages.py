@@ -177,6 +177,13 @@ def test_an_error_page_lies_well(browser, app):
     check(browser, "error")
 
 
+def test_the_way_to_a_website_lies_well(browser, site):
+    app = site.app(redirect_uris=["https://app.example.com/callback"])
+    browser.open(app.authorize_url(scope="mcp:none"))
+    assert "app.example.com" in browser.text
+    check(browser, "website")
+
+
 def test_the_end_of_a_strange_callback_lies_well(browser, site):
     browser.open(f"{site.base}/auth/callback?code=x&state=y")
     check(browser, "callback-refused")

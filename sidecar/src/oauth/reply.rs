@@ -6,7 +6,7 @@ use axum::{
     response::{IntoResponse, Response},
 };
 use serde::{Deserialize, Serialize};
-use url::form_urlencoded::Serializer;
+use url::{Url, form_urlencoded::Serializer};
 
 use super::{AuthorizationServer, error::OAuthError, opaque::Opaque, pages};
 
@@ -22,8 +22,19 @@ pub struct ReplyTo {
 pub enum Refused {
     /// The user, on a page: nobody knows yet whether the redirect URI is the client's.
     Page(OAuthError),
+    /// The user, on a page from where a link leads to the client's website.
+    Website(Website, OAuthError),
     /// The client.
     Client(Box<ReplyTo>, OAuthError),
+}
+
+/// The way to a client on the web.
+#[derive(Debug)]
+pub struct Website {
+    /// Whose it is.
+    pub host: String,
+    /// The redirect URI with the error.
+    pub address: String,
 }
 
 impl ReplyTo {
@@ -39,17 +50,31 @@ impl ReplyTo {
 
     /// Hands the code out.
     pub fn code(&self, issuer: &str, code: &Opaque) -> Response {
-        self.redirect(issuer, &[("code", code.expose())])
+        see_other(&self.address(issuer, &[("code", code.expose())]))
     }
 
-    fn error(&self, issuer: &str, error: &OAuthError) -> Response {
+    /// Why a request comes to nothing before the user was asked anything. Everybody can register a
+    /// website and send people links that lead here, so nobody is sent on to one unasked (RFC 9700
+    /// §4.11.2). A program on the device shows no website of somebody else's.
+    pub fn refused_unasked(&self, issuer: &str, error: OAuthError) -> Refused {
+        let url = Url::parse(&self.redirect_uri).ok().filter(|url| url.scheme() == "https");
+        match url.as_ref().and_then(Url::host_str) {
+            Some(host) => {
+                let address = self.error(issuer, &error);
+                Refused::Website(Website { host: host.to_owned(), address }, error)
+            }
+            None => Refused::Client(Box::new(self.clone()), error),
+        }
+    }
+
+    fn error(&self, issuer: &str, error: &OAuthError) -> String {
         let description = error.description();
-        self.redirect(issuer, &[("error", error.code()), ("error_description", &description)])
+        self.address(issuer, &[("error", error.code()), ("error_description", &description)])
     }
 
     /// The parameters go behind what the URI has already, which stays byte for byte (§3.1.2). `iss`
     /// tells the client who answers (RFC 9207).
-    fn redirect(&self, issuer: &str, params: &[(&str, &str)]) -> Response {
+    fn address(&self, issuer: &str, params: &[(&str, &str)]) -> String {
         let mut query = Serializer::new(String::new());
         query.extend_pairs(params);
         if let Some(state) = &self.state {
@@ -62,7 +87,7 @@ impl ReplyTo {
             Some((_, there)) if there.ends_with('&') => "",
             Some(_) => "&",
         };
-        see_other(&format!("{}{separator}{}", self.redirect_uri, query.finish()))
+        format!("{}{separator}{}", self.redirect_uri, query.finish())
     }
 }
 
@@ -70,13 +95,17 @@ impl Refused {
     /// The answer.
     pub fn answer(self, server: &AuthorizationServer) -> Response {
         let error = match &self {
-            Self::Page(error) | Self::Client(_, error) => error,
+            Self::Page(error) | Self::Website(_, error) | Self::Client(_, error) => error,
         };
+        let brand = &server.config.brand;
         error.log();
         metrics::counter!("mcp_auth_logins_total", "outcome" => error.code()).increment(1);
         match &self {
-            Self::Page(error) => pages::error::page(&server.config.brand, error),
-            Self::Client(reply_to, error) => reply_to.error(server.config.url.as_str(), error),
+            Self::Page(error) => pages::error::page(brand, error, None),
+            Self::Website(website, error) => pages::error::page(brand, error, Some(website)),
+            Self::Client(reply_to, error) => {
+                see_other(&reply_to.error(server.config.url.as_str(), error))
+            }
         }
     }
 }

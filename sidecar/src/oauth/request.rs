@@ -38,8 +38,8 @@ impl AuthorizationRequest {
     /// Checks what a client that is known asks for.
     ///
     /// # Errors
-    /// [`Refused::Page`] as long as it is not certain that the redirect URI is the client's,
-    /// [`Refused::Client`] afterwards.
+    /// [`Refused::Page`] as long as it is not certain that the redirect URI is the client's, then
+    /// as [`ReplyTo::refused_unasked`] says.
     pub fn read(params: &Params, client: &Client, config: &OAuthConfig) -> Result<Self, Refused> {
         let given = params.one("redirect_uri").map_err(Refused::Page)?;
         let redirect_uri = client.redirect_uri(given).map_err(Refused::Page)?;
@@ -48,7 +48,7 @@ impl AuthorizationRequest {
             Err(refused) => (None, Some(refused)),
         };
         let reply_to = ReplyTo::new(redirect_uri, state);
-        let refused = |error| Refused::Client(Box::new(reply_to.clone()), error);
+        let refused = |error| reply_to.refused_unasked(config.url.as_str(), error);
         if let Some(error) = refused_state {
             return Err(refused(error));
         }
@@ -140,6 +140,7 @@ mod tests {
                 Ok(request) => request.reply_to.redirect_uri(),
                 Err(Refused::Client(reply_to, _)) => reply_to.redirect_uri(),
                 Err(Refused::Page(_)) => return Ok(()),
+                Err(Refused::Website(website, _)) => panic!("the client has none: {website:?}"),
             };
             let url = Url::parse(redirect_uri).unwrap();
             assert_eq!((url.scheme(), url.host_str()), ("http", Some("127.0.0.1")), "{query}");

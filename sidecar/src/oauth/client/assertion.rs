@@ -18,6 +18,8 @@ const LEEWAY: Duration = Duration::from_secs(60);
 const LONGEST_LIFE: Duration = Duration::from_secs(300);
 /// The longest assertion.
 const LONGEST: usize = 8 * 1024;
+/// How many keys are tried for an assertion that names none.
+const KEYS_TRIED: usize = 4;
 /// The longest `jti`.
 const LONGEST_JTI: usize = 256;
 /// Dates past this are not dates: 2⁵³ seconds.
@@ -137,7 +139,8 @@ impl<'t> Assertion<'t> {
         Ok(())
     }
 
-    /// Whether one of the keys has signed it.
+    /// Whether one of the keys has signed it: the one that it names, else one of the first few that
+    /// fit its algorithm.
     pub(super) fn is_signed_by(&self, keys: &[VerificationKey]) -> bool {
         let Some(algorithm) = self.algorithm() else { return false };
         let may = |key: &&VerificationKey| match (self.header.kid.as_deref(), key.kid()) {
@@ -147,7 +150,7 @@ impl<'t> Assertion<'t> {
         let message = self.signing_input.as_bytes();
         let signed =
             |key: &VerificationKey| Software.verify(algorithm, key, message, &self.signature);
-        keys.iter().filter(may).any(signed)
+        keys.iter().filter(|key| key.fits(algorithm)).filter(may).take(KEYS_TRIED).any(signed)
     }
 
     fn algorithm(&self) -> Option<Algorithm> {
@@ -295,8 +298,24 @@ mod tests {
         assert!(!Assertion::parse(&text).unwrap().is_signed_by(&[]));
     }
 
+    #[tokio::test]
+    async fn of_many_keys_only_a_few_are_tried() {
+        let test = keyed().await;
+        let others = (8..).map(|byte| jwk_of(&SigningKey::from_slice(&[byte; 32]).unwrap()));
+        let text = sign(&test, json!({}), json!({"kid": null}));
+        for (before, is_signed) in [(3, true), (4, false)] {
+            let jwks: Vec<Value> = others.clone().take(before).chain([jwk()]).collect();
+            let keys = jwk::parse_set(json!({"keys": jwks}).to_string().as_bytes()).unwrap();
+            assert_eq!(Assertion::parse(&text).unwrap().is_signed_by(&keys), is_signed);
+        }
+    }
+
     fn jwk() -> Value {
-        let point = KEY.verifying_key().to_encoded_point(false);
+        jwk_of(&KEY)
+    }
+
+    fn jwk_of(key: &SigningKey) -> Value {
+        let point = key.verifying_key().to_encoded_point(false);
         let coordinate = |bytes: &[u8]| URL_SAFE_NO_PAD.encode(bytes);
         json!({
             "kty": "EC", "crv": "P-256", "kid": "1",

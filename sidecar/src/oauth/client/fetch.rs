@@ -3,8 +3,6 @@
 
 use std::{
     hash::{BuildHasher, RandomState},
-    io,
-    net::{IpAddr, SocketAddr},
     sync::Arc,
     time::{Duration, SystemTime, UNIX_EPOCH},
 };
@@ -13,14 +11,13 @@ use auth_core::time::UnixTime;
 use http_cache_semantics::CachePolicy;
 use reqwest::{
     Certificate, Client, Response, StatusCode,
-    dns::{Addrs, Name, Resolve, Resolving},
     header::{self, HeaderMap},
     redirect::Policy,
 };
-use tokio::{net::lookup_host, sync::Semaphore, time::timeout};
+use tokio::{sync::Semaphore, time::timeout};
 use url::{Host, Url};
 
-use super::public_address::is_public;
+use super::public_names::PublicNames;
 use crate::config::oauth::CimdExceptions;
 
 /// How long a fetch may take, from the first lookup to the last byte.
@@ -40,7 +37,7 @@ pub(super) struct Fetcher(Arc<Inner>);
 
 struct Inner {
     http: Client,
-    allow_loopback: bool,
+    names: PublicNames,
     groups: Vec<Semaphore>,
     chooser: RandomState,
 }
@@ -93,14 +90,14 @@ impl NotFetched {
 impl Fetcher {
     /// With the exceptions for tests, if any.
     pub(super) fn new(exceptions: &CimdExceptions) -> Self {
-        let allow_loopback = exceptions.allow_loopback;
+        let names = PublicNames::of_system(exceptions.allow_loopback);
         let mut http = Client::builder()
             .https_only(true)
             .redirect(Policy::none())
             .no_proxy()
             .referer(false)
             .pool_max_idle_per_host(0)
-            .dns_resolver(PublicOnly { allow_loopback })
+            .dns_resolver(names.clone())
             .user_agent(concat!("mcp-auth/", env!("CARGO_PKG_VERSION")));
         if let Some(pem) = &exceptions.ca_pem {
             let ca = Certificate::from_pem_bundle(pem.as_bytes());
@@ -109,7 +106,7 @@ impl Fetcher {
         }
         let http = http.build().expect("these settings make a client");
         let groups = (0..GROUPS).map(|_| Semaphore::new(AT_A_TIME)).collect();
-        Self(Arc::new(Inner { http, allow_loopback, groups, chooser: RandomState::new() }))
+        Self(Arc::new(Inner { http, names, groups, chooser: RandomState::new() }))
     }
 
     /// The JSON at this address, not longer than `longest`.
@@ -162,36 +159,11 @@ impl Fetcher {
     fn may_ask(&self, address: &Url) -> bool {
         match address.host() {
             Some(Host::Domain(_)) => true,
-            Some(Host::Ipv4(v4)) => may_connect(v4.into(), self.0.allow_loopback),
-            Some(Host::Ipv6(v6)) => may_connect(v6.into(), self.0.allow_loopback),
+            Some(Host::Ipv4(v4)) => self.0.names.may_connect(v4.into()),
+            Some(Host::Ipv6(v6)) => self.0.names.may_connect(v6.into()),
             None => false,
         }
     }
-}
-
-/// Resolves names to what may be connected to. The connection is made to just these addresses, so
-/// no later answer of a name server counts.
-struct PublicOnly {
-    allow_loopback: bool,
-}
-
-impl Resolve for PublicOnly {
-    fn resolve(&self, name: Name) -> Resolving {
-        let allow_loopback = self.allow_loopback;
-        Box::pin(async move {
-            let found = lookup_host((name.as_str(), 0)).await?;
-            let allowed: Vec<SocketAddr> =
-                found.filter(|address| may_connect(address.ip(), allow_loopback)).collect();
-            if allowed.is_empty() {
-                return Err(io::Error::other("the name has no address on the Internet").into());
-            }
-            Ok(Box::new(allowed.into_iter()) as Addrs)
-        })
-    }
-}
-
-fn may_connect(address: IpAddr, allow_loopback: bool) -> bool {
-    is_public(address) || (allow_loopback && address.is_loopback())
 }
 
 /// `application/json`, or something that is JSON as well (RFC 6839 §3.1).

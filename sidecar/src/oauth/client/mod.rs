@@ -8,6 +8,7 @@ mod document;
 mod fetch;
 pub mod metadata;
 mod public_address;
+mod public_names;
 pub mod redirect_uri;
 mod registered;
 #[cfg(test)]

@@ -1,4 +1,4 @@
-//! What the user reads when nobody else can be told.
+//! What the user reads when the client is not told, or not yet.
 
 use axum::{
     http::{HeaderValue, StatusCode, header},
@@ -7,10 +7,17 @@ use axum::{
 use maud::html;
 
 use super::Page;
-use crate::{config::oauth::Brand, oauth::error::OAuthError};
+use crate::{
+    config::oauth::Brand,
+    oauth::{error::OAuthError, reply::Website},
+};
 
-/// The page of an error.
-pub(in super::super) fn page(brand: &Brand, error: &OAuthError) -> Response {
+/// The page of an error, with the way to the client's website if it has one that may be told.
+pub(in super::super) fn page(
+    brand: &Brand,
+    error: &OAuthError,
+    website: Option<&Website>,
+) -> Response {
     // 401 is for clients that prove who they are, which a browser is not asked for.
     let status = match error.status() {
         StatusCode::UNAUTHORIZED => StatusCode::BAD_REQUEST,
@@ -21,6 +28,13 @@ pub(in super::super) fn page(brand: &Brand, error: &OAuthError) -> Response {
         p role="alert" { (sentence(error)) }
         @if matches!(error, OAuthError::InvalidClient(_)) {
             p { "If your app goes on like this, remove its connection there and connect it anew." }
+        }
+        @if let Some(Website { host, address }) = website {
+            p { a href=(address) rel="noreferrer" { "Go on to " strong { (host) } } }
+            p.warning {
+                "Everybody can send links that lead to this page. If you do not know "
+                (host) ", do not go there."
+            }
         }
         p.soft { "You can close this page." }
         p.soft { "Error code: " code { (error.code()) } }

@@ -198,6 +198,25 @@ mod tests {
     }
 
     #[tokio::test]
+    async fn nobody_is_sent_on_to_a_website_without_being_asked() {
+        let visit = Visit::start().await;
+        let website = "https://looks-like.example/login?x=%22%3E";
+        visit.keep_client(|client| client.redirect_uris.push(website.to_owned())).await;
+        let mut asked = changed("redirect_uri", Some(website));
+        assert_eq!(visit.open(&asked).await.status, StatusCode::OK);
+        asked.retain(|(name, _)| *name != "scope");
+        asked.push(("scope", "mcp:admin"));
+        let page = visit.open(&asked).await;
+        assert_eq!((page.status, page.location()), (StatusCode::BAD_REQUEST, None));
+        assert!(!page.headers.contains_key("refresh") && !page.body.contains("http-equiv"));
+        let link =
+            "<a href=\"https://looks-like.example/login?x=%22%3E&amp;error=invalid_scope&amp;";
+        assert!(page.body.contains(link), "{}", page.body);
+        assert!(page.body.contains("Go on to <strong>looks-like.example</strong>"));
+        assert!(page.body.contains("state=client+state&amp;iss="));
+    }
+
+    #[tokio::test]
     async fn scopes_for_other_servers_are_dropped_and_the_first_is_the_default() {
         let visit = Visit::start().await;
         for (asked, shown) in [
