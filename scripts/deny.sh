@@ -16,12 +16,13 @@ main() {
     cargo install cargo-deny --version "$version" --locked --root .tools ||
       die "cargo-deny did not build: see cargo's words above"
   fi
-  "$deny" check licenses bans sources
+  # Without --workspace it would look at the filter alone.
+  "$deny" --workspace check licenses bans sources
   if ! timeout 120 "$deny" fetch db >/dev/null 2>&1; then
     say "SKIPPED: advisories, because their database cannot be fetched from here; run 'make deny' where it can"
     return
   fi
-  "$deny" check --disable-fetch advisories
+  "$deny" --workspace check --disable-fetch advisories
 }
 
 main
