@@ -10,6 +10,7 @@ mod cookie;
 pub mod error;
 pub mod filter_file;
 pub mod input;
+pub mod listener;
 pub mod live;
 pub mod mcp_sessions;
 pub mod oauth;

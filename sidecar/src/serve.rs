@@ -3,13 +3,13 @@
 use std::{net::SocketAddr, sync::Arc, time::Duration};
 
 use auth_core::user_id::HashDigits;
-use axum::{Router, serve::ListenerExt};
 use metrics_exporter_prometheus::PrometheusHandle;
 use tokio::{net::TcpListener, sync::watch, task::JoinSet, time::timeout};
 
 use crate::{
     clock::Clock,
     config::{Config, StoreConfig, oauth::CimdExceptions, raw::RawConfig},
+    listener::{HEAD_WITHIN, Listener},
     mcp_sessions::McpSessions,
     oauth::{self, AuthorizationServer, NotBuilt},
     page,
@@ -48,9 +48,9 @@ pub enum NotServed {
         /// What is wrong.
         why: std::io::Error,
     },
-    /// Serving ended by itself.
+    /// Where a listener is cannot be told.
     #[error("a listener failed: {0}")]
-    Ended(#[from] std::io::Error),
+    Address(#[from] std::io::Error),
 }
 
 /// Serves until `stop` resolves, then drains. Secrets of `given`, which `config` was built from, are
@@ -64,9 +64,13 @@ pub async fn serve(
     metrics: PrometheusHandle,
     stop: impl Future<Output = ()> + Send + 'static,
 ) -> Result<(), NotServed> {
-    let internal_listener = listen("MCP_AUTH_INTERNAL_LISTEN", config.internal_listen).await?;
+    let internal_listener =
+        Listener::trusting(listen("MCP_AUTH_INTERNAL_LISTEN", config.internal_listen).await?);
     let listener = match &config.oauth {
-        Some(_) => Some(listen("MCP_AUTH_LISTEN", config.listen).await?),
+        Some(_) => {
+            let tcp = listen("MCP_AUTH_LISTEN", config.listen).await?;
+            Some(Listener::for_strangers(tcp, HEAD_WITHIN))
+        }
         None => None,
     };
     let clock = Clock::system();
@@ -96,55 +100,38 @@ pub async fn serve(
     announce(config, &internal_listener, listener.as_ref())?;
 
     let (stopping, stopped) = watch::channel(false);
-    let internal = answer(internal_listener, routes::router(internal), stopped.clone());
+    let internal = internal_listener.answer(routes::router(internal), stopped.clone());
     let public = async {
-        match (listener, server) {
-            (Some(listener), Some(server)) => {
-                answer(listener, oauth::router(server), stopped.clone()).await
-            }
-            (None, _) | (_, None) => Ok(()),
+        if let (Some(listener), Some(server)) = (listener, server) {
+            listener.answer(oauth::router(server), stopped).await;
         }
     };
-    let serving = async { tokio::try_join!(internal, public).map(drop) };
+    let serving = async { tokio::join!(internal, public) };
     tokio::pin!(serving);
-    let ended = tokio::select! {
-        ended = &mut serving => ended,
+    tokio::select! {
+        _ = &mut serving => {}
         () = stop => {
             tracing::info!("stopping: requests under way are finished");
             // Nobody listens only if serving has ended already.
             let _ = stopping.send(true);
-            timeout(DRAIN, serving).await.unwrap_or_else(|_| {
+            if timeout(DRAIN, serving).await.is_err() {
                 tracing::warn!("some requests were not finished in time");
-                Ok(())
-            })
+            }
         }
-    };
+    }
     background.abort_all();
-    Ok(ended?)
-}
-
-/// Answers until it is told to stop, and then what is under way.
-async fn answer(
-    listener: TcpListener,
-    router: Router,
-    mut stopped: watch::Receiver<bool>,
-) -> std::io::Result<()> {
-    // An answer is one small packet, which is not to wait for another.
-    let listener = listener.tap_io(|stream| drop(stream.set_nodelay(true)));
-    let told = async move { drop(stopped.wait_for(|stopping| *stopping).await) };
-    let service = router.into_make_service_with_connect_info::<SocketAddr>();
-    axum::serve(listener, service).with_graceful_shutdown(told).await
+    Ok(())
 }
 
 fn announce(
     config: &Config,
-    internal: &TcpListener,
-    public: Option<&TcpListener>,
+    internal: &Listener,
+    public: Option<&Listener>,
 ) -> std::io::Result<()> {
-    let address = internal.local_addr()?;
+    let address = internal.address()?;
     tracing::info!(%address, store = ?config.store, "the internal listener is open");
     if let (Some(public), Some(oauth)) = (public, &config.oauth) {
-        let address = public.local_addr()?;
+        let address = public.address()?;
         tracing::info!(%address, issuer = %oauth.url, "the public listener is open");
         if config.user_id_hash_digits.can_be_searched() {
             tracing::warn!("MCP_USER_ID_HASH_DIGITS: {}", HashDigits::SEARCHED);

@@ -7,7 +7,7 @@ use std::{
 };
 
 use hickory_resolver::{
-    TokioResolver,
+    ResolverBuilder, TokioResolver,
     config::{NameServerConfig, ResolverConfig},
     net::{NetError, runtime::TokioRuntimeProvider},
 };
@@ -26,7 +26,7 @@ pub(super) struct PublicNames {
 impl PublicNames {
     /// By the name servers of this machine, as of now.
     pub(super) fn of_system(allow_loopback: bool) -> Self {
-        let resolver = TokioResolver::builder_tokio().and_then(|it| it.build());
+        let resolver = TokioResolver::builder_tokio().and_then(ResolverBuilder::build);
         let resolver = resolver.unwrap_or_else(|cause| {
             tracing::warn!(%cause, "/etc/resolv.conf cannot be used: the name server is 127.0.0.1");
             by_this_machine().expect("one name server without TLS needs nothing else")

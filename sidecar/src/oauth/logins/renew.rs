@@ -9,10 +9,12 @@ use crate::oauth::{
     error::OAuthError,
     grant::UpstreamTokens,
     login::Login,
+    opaque::Opaque,
     refresh_token::{Offered, RefreshState, RefreshToken},
     upstream::{RefreshFailure, Refreshed},
     vault::Read,
 };
+use crate::store::Key;
 
 /// Longer than the provider has time for, so that a lock ends by itself only if its holder died.
 const LOCKED_FOR: Duration = Duration::from_secs(30);
@@ -98,14 +100,15 @@ impl Logins {
         let group = login_key(&digest).group;
         let mut next = login.clone();
         if let Some(upstream) = &login.upstream.refresh_token {
+            let holder = Opaque::random().digest();
             let lock = self.vault.batch(&group).if_absent(LOCK).if_unchanged(LOGIN, read);
-            if !lock.put(LOCK, &(), LOCKED_FOR).commit().await? {
+            if !lock.put(LOCK, &holder, LOCKED_FOR).commit().await? {
                 return Ok(None);
             }
             match self.provider.refresh(upstream).await {
                 Ok(refreshed) => take_over(&mut next, refreshed),
                 Err(RefreshFailure::Unavailable(why)) => {
-                    self.vault.batch(&group).remove(LOCK).commit().await?;
+                    self.unlock(&group, &holder).await?;
                     return Err(OAuthError::Provider(why));
                 }
                 Err(RefreshFailure::Refused(why)) => {
@@ -133,6 +136,17 @@ impl Logins {
         metrics::counter!("mcp_auth_logins_total", "outcome" => "refreshed").increment(1);
         Ok(Some(Issued { access, refresh: successor }))
     }
+
+    /// Lets others have a try, unless one of them has the lock already because ours ended.
+    async fn unlock(&self, group: &str, holder: &str) -> Result<(), OAuthError> {
+        let key = Key { group: group.to_owned(), name: LOCK.to_owned() };
+        if let Some(lock) = self.vault.get::<String>(&key).await?
+            && lock.value == holder
+        {
+            self.vault.batch(group).if_unchanged(LOCK, &lock).remove(LOCK).commit().await?;
+        }
+        Ok(())
+    }
 }
 
 /// What the provider's answer changes. Its last ID token is kept for the logout.
@@ -151,5 +165,22 @@ fn narrowed(login: &Login, asked: &[String]) -> Result<Vec<String>, OAuthError> 
     match asked.iter().find(|scope| !login.scopes.contains(scope)) {
         Some(_) => Err(OAuthError::InvalidScope("more is asked than was granted".to_owned())),
         None => Ok(asked.to_vec()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::oauth::testing::TestServer;
+
+    #[tokio::test]
+    async fn a_lock_is_taken_off_by_its_holder_only() {
+        let logins = TestServer::start().await.server.logins.clone();
+        let key = Key { group: "login:x".to_owned(), name: LOCK.to_owned() };
+        logins.vault.put(&key, &"another's", LOCKED_FOR).await.unwrap();
+        logins.unlock(&key.group, "ours").await.unwrap();
+        assert!(logins.vault.get::<String>(&key).await.unwrap().is_some());
+        logins.unlock(&key.group, "another's").await.unwrap();
+        assert!(logins.vault.get::<String>(&key).await.unwrap().is_none());
     }
 }

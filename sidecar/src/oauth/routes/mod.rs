@@ -43,7 +43,6 @@ pub(super) fn router(server: AuthorizationServer) -> Router {
         .fallback(async || OAuthError::UnknownAddress)
         .method_not_allowed_fallback(async || OAuthError::Method)
         .layer(DefaultBodyLimit::max(BODY_LIMIT))
-        .layer(from_fn(in_time))
         .layer(from_fn(as_declared))
         .layer(from_fn(measured))
         .with_state(server)
@@ -78,6 +77,7 @@ fn pages() -> Router<AuthorizationServer> {
         .route("/auth/callback", callback)
         .route("/logout", get(logout::ask).post(logout::answer))
         .route("/logout/done", get(logout::done))
+        .layer(from_fn(in_time))
 }
 
 /// What clients call, those in browsers too.
@@ -92,7 +92,7 @@ fn for_clients() -> Router<AuthorizationServer> {
 
 /// What resource servers call.
 fn for_servers() -> Router<AuthorizationServer> {
-    Router::new().route("/introspect", post(introspect::answer))
+    Router::new().route("/introspect", post(introspect::answer)).layer(from_fn(in_time))
 }
 
 /// The metadata, everywhere that clients look: RFC 8414 §3.1 inserts the issuer's path, OpenID
@@ -127,8 +127,11 @@ fn readable_by_pages_of_any_site(
         ])
         .expose_headers([header::WWW_AUTHENTICATE, header::RETRY_AFTER])
         .max_age(PREFLIGHT_CACHED);
-    // Set before the layer, so that the layer sees preflights first.
-    router.method_not_allowed_fallback(async || OAuthError::Method).layer(cors)
+    // Set before the layers, so that they see preflights first, and what comes too late.
+    router
+        .method_not_allowed_fallback(async || OAuthError::Method)
+        .layer(from_fn(in_time))
+        .layer(cors)
 }
 
 async fn in_time(request: Request, next: Next) -> Response {
@@ -149,7 +152,10 @@ async fn as_declared(request: Request, next: Next) -> Response {
 #[cfg(test)]
 mod tests {
     use axum::http::StatusCode;
+    use hyper::service::Service;
+    use hyper_util::service::TowerToHyperService;
 
+    use super::*;
     use crate::oauth::testing::TestServer;
 
     #[tokio::test]
@@ -184,6 +190,19 @@ mod tests {
         assert!(preflight.headers().get("access-control-allow-credentials").is_none());
         let answer = test.request("GET", metadata).header("origin", "https://x.example");
         let answer = answer.send().await.unwrap();
+        assert_eq!(answer.headers()["access-control-allow-origin"], "*");
+    }
+
+    #[tokio::test]
+    async fn what_takes_too_long_may_be_read_by_pages_too() {
+        let server = TestServer::start().await.server.clone();
+        let never = Router::new().route("/never", get(std::future::pending::<()>));
+        let routes = readable_by_pages_of_any_site(never).with_state(server);
+        let request = Request::builder().uri("/never").header("origin", "https://x.example");
+        let request = request.body(axum::body::Body::empty()).unwrap();
+        tokio::time::pause();
+        let answer = TowerToHyperService::new(routes).call(request).await.unwrap();
+        assert_eq!(answer.status(), StatusCode::SERVICE_UNAVAILABLE);
         assert_eq!(answer.headers()["access-control-allow-origin"], "*");
     }
 }
