@@ -9,7 +9,8 @@ use crate::{oauth::reencryption::Progress, rotation::Policy, routes::KeysReport}
 
 const LOOK_EVERY: Duration = Duration::from_millis(500);
 
-/// Has everything encrypted anew, and waits for the end of it.
+/// Has everything encrypted anew, and waits for the end of it. A pass that is under way already may
+/// have passed by what was written since, so the next one counts.
 pub(super) async fn run(api: &Api<'_>, tell: &(dyn Fn(&str) + Sync)) -> Result<String, NotDone> {
     let before = report(api).await?;
     if before.storage.len() < 2 {
@@ -17,13 +18,15 @@ pub(super) async fn run(api: &Api<'_>, tell: &(dyn Fn(&str) + Sync)) -> Result<S
     }
     let ended = |progress: Option<&Progress>| progress.and_then(|it| it.last.clone());
     let last = ended(before.reencryption.as_ref());
+    let under_way = before.reencryption.as_ref().and_then(|it| Some(it.current.as_ref()?.began_at));
     api.send(Method::POST, &["v1", "reencryption"], &[]).await?;
     let mut seen = None;
     loop {
         tokio::time::sleep(LOOK_EVERY).await;
         let report = report(api).await?;
         let progress = report.reencryption.filter(|it| Some(&it.key) == report.storage.first());
-        let pass = ended(progress.as_ref()).filter(|pass| Some(pass) != last.as_ref());
+        let pass = ended(progress.as_ref())
+            .filter(|pass| Some(pass) != last.as_ref() && Some(pass.began_at) != under_way);
         if let Some(pass) = pass {
             return Ok(format!(
                 "{} values looked at, {} encrypted anew, {} that no key opens\n",
