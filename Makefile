@@ -19,7 +19,7 @@ PYTEST_ARGS ?= -n 2
 TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .venv/bin/python
 BENCH_ARGS ?= --write
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential faults exhaustion fuzz collisions
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential faults exhaustion fuzz lint-fuzz collisions
 .PHONY: bench bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
 .PHONY: release release-check deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
@@ -109,7 +109,11 @@ bench-instructions: setup-bench ## Count the instructions of the core's decision
 	cargo build --release -p core-bench
 	@python3 benches/core/instructions.py $(TARGET_DIR)/release/core-bench $(COUNT_ARGS)
 
-fuzz: ## Fuzz all that reads what outsiders send, FUZZ_SECONDS=180 a target, two at a time
+lint-fuzz: ## Check formatting and lints of the fuzz targets, which are a workspace of their own
+	cargo fmt --manifest-path fuzz/Cargo.toml --check
+	CARGO_TARGET_DIR=$(TARGET_DIR) cargo clippy --manifest-path fuzz/Cargo.toml --all-targets -- -D warnings
+
+fuzz: lint-fuzz ## Fuzz all that reads what outsiders send, FUZZ_SECONDS=180 a target, two at a time
 	@scripts/fuzz.sh
 
 collisions: ## Find a username that gets another user's id of 8 digits, and say how long it took

@@ -75,7 +75,8 @@ impl Protected {
     }
 }
 
-/// What a request has waited for already, and does not wait for again.
+/// What a request has waited for already, and does not wait for again; after its body, which it waits
+/// for once, all else once more.
 #[derive(Clone, Copy, Default)]
 struct Patience {
     keys: bool,
@@ -150,7 +151,8 @@ impl Pending {
             WaitsFor::Fetch(FetchId::Session(_) | FetchId::Report(_) | FetchId::Revocations) => {
                 patience.session = true;
             }
-            WaitsFor::Body => patience.body = true,
+            // A body may take longer than what was fetched before it is believed.
+            WaitsFor::Body => patience = Patience { body: true, ..Patience::default() },
         }
         go_on(gate, self.request, patience, now)
     }

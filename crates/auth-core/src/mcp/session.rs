@@ -198,6 +198,10 @@ impl McpSessions {
                 Known::Owned { by: binding.owner, renew_at: now + RENEW_EVERY }
             }
             FetchOutcome::Answered { status: 404, .. } => {
+                // A server may have confirmed an owner meanwhile, of whom the sidecar is yet to hear.
+                if let Some(Known::Owned { .. }) = self.known.get(key.local) {
+                    return Ok(());
+                }
                 Known::Nobodys { until: now + NOBODYS_FOR }
             }
             FetchOutcome::Answered { status, .. } => return Err(format!("status {status}")),

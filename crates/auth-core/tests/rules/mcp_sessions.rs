@@ -14,7 +14,7 @@ use serde_json::{Value, json};
 
 use crate::support::{
     Bench, ISSUER, NOW, RESOURCE,
-    caller::{JSON, MODERN},
+    caller::{JSON, MODERN, tool},
     claims_with, config, config_with, head,
     signing::{SigningKey, jwks},
     word, words,
@@ -233,6 +233,16 @@ fn a_session_that_the_sidecar_does_not_know_goes_to_whoever_uses_it_first() {
 }
 
 #[test]
+fn a_session_that_is_bound_while_somebody_else_asks_about_it_stays_bound() {
+    let mut worker = Worker::new(&shared("observe"));
+    assert!(worker.send(BOB, "GET", &[("mcp-session-id", "s1")]).is_none(), "it waits");
+    let lookup = worker.lookup().expect("the sidecar is asked");
+    worker.begins(ALICE, "s1");
+    let decided = worker.answer(&lookup, 404, &Value::Null);
+    assert_eq!(decided, ["session_of_another_user"], "the sidecar was not told yet");
+}
+
+#[test]
 fn without_an_answer_required_sessions_fail_closed_and_observed_ones_do_not() {
     for (mode, verdict) in [("observe", "allowed"), ("required", "sessions_unavailable")] {
         for status in [500, 200, 0] {
@@ -349,6 +359,20 @@ fn the_wait_for_a_session_and_for_a_body_follow_each_other() {
     }
 }
 
+#[test]
+fn what_was_known_before_a_slow_body_is_looked_up_again_after_it() {
+    let mut config = shared("required");
+    config["body_access"] = json!(true);
+    config["resources"][0]["tools"] = json!([{"name": "delete_*", "scopes": ["never"]}]);
+    let mut worker = Worker::new(&config);
+    assert!(worker.send(ALICE, "POST", &[JSON]).is_none(), "its login is looked up");
+    let id = worker.bench.latest();
+    assert_eq!(worker.knows_login(ALICE), ["allowed"], "that is the look itself");
+    worker.bench.pass(Duration::from_secs(40));
+    assert!(worker.bench.body(id, tool("add").to_string(), true).is_none(), "too long ago");
+    assert_eq!(worker.knows_login(ALICE), ["allowed", "allowed"]);
+}
+
 /// One worker of a gateway, and its users.
 struct Worker {
     bench: Bench,
@@ -426,15 +450,18 @@ impl Worker {
     }
 
     /// Where sessions are required, lets the sidecar know the user's login.
-    fn knows_login(&mut self, user: &str) {
+    /// What becomes of the requests that waited for that.
+    fn knows_login(&mut self, user: &str) -> Vec<&'static str> {
         let _ = self.send(user, "GET", &[]);
-        let Some(lookup) = self.fetch(|id| matches!(id, FetchId::Session(_))) else { return };
+        let Some(lookup) = self.fetch(|id| matches!(id, FetchId::Session(_))) else {
+            return Vec::new();
+        };
         let FetchId::Session(id) = &lookup.id else { unreachable!("it is a lookup") };
         let session = json!({
             "session_id": id.as_str(), "user_id": user_id(), "issuer": ISSUER,
             "created_at": NOW, "last_seen_at": NOW, "expires_at": NOW + 100_000,
         });
-        self.answer(&lookup, 200, &session);
+        self.answer(&lookup, 200, &session)
     }
 
     fn lookup(&mut self) -> Option<Fetch> {
