@@ -127,8 +127,10 @@ impl Sessions {
                     expires_at: whole(now + self.revocation_ttl),
                 },
             };
-            let entry =
-                Revocation::Session { session_id: id.clone(), expires_at: record.expires_at() };
+            // By then every token of the session has ended. That it is revoked is known longer, but
+            // not to everybody.
+            let expires_at = record.expires_at().min(whole(now + self.revocation_ttl));
+            let entry = Revocation::Session { session_id: id.clone(), expires_at };
             self.store.publish(&entry).await?;
             if self.swap(there, record).await? {
                 return Ok(());

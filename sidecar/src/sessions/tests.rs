@@ -59,6 +59,19 @@ async fn a_revoked_session_stays_revoked_until_it_has_expired() {
 }
 
 #[tokio::test]
+async fn the_feed_names_a_session_for_no_longer_than_its_tokens_may_live() {
+    let (sessions, clock, _folder) = sessions();
+    sessions.put(&id(1), report("alice", 30 * 24 * 3600)).await.unwrap();
+    sessions.revoke(&id(1)).await.unwrap();
+    clock.advance_secs(59);
+    assert_eq!(entries(&sessions).await.len(), 1);
+    clock.advance_secs(1);
+    assert!(entries(&sessions).await.is_empty());
+    let known = sessions.get(&id(1)).await.unwrap().unwrap();
+    assert_eq!(known.revoked_at(), Some(UnixTime::from_secs(NOW)), "who asks is told");
+}
+
+#[tokio::test]
 async fn a_session_can_be_revoked_before_it_is_seen() {
     let (sessions, clock, _folder) = sessions();
     sessions.revoke(&id(1)).await.unwrap();
