@@ -1,5 +1,6 @@
 //! The core's rules as its users meet them: through the gate and the configuration, one rule a test.
 
+mod bodies;
 mod calls;
 mod claims;
 mod configuration;
