@@ -1,6 +1,7 @@
 """The manifests of `examples` against the schemas of what reads them, and what they promise."""
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -9,13 +10,17 @@ import pytest
 import yaml
 from harness.built import ROOT
 from harness.commands import mcp_auth
-from harness.manifests import OVERLAYS, TOKEN, Examples
+from harness.manifests import OVERLAYS, ROTATIONS, TOKEN, Examples, Objects
 from harness.mesh import filter_configs
 from jsonschema import Draft202012Validator
 
 SCHEMAS = ROOT / "tests/schemas"
+README = ROOT / "examples/kubernetes/README.md"
 KUBERNETES = ("1.31", "1.37")  # the oldest and the newest that the examples are for
-BUILT_IN = ("v1", "apps/v1", "policy/v1", "networking.k8s.io/v1")
+BUILT_IN = (
+    *("v1", "apps/v1", "batch/v1", "policy/v1"),
+    *("networking.k8s.io/v1", "rbac.authorization.k8s.io/v1"),
+)
 ENVOY_GATEWAY = "gateway.envoyproxy.io/v1alpha1"
 CARRIERS = ("WasmPlugin", "EnvoyFilter", "EnvoyExtensionPolicy")  # of the filter
 
@@ -28,6 +33,12 @@ def examples(tmp_path_factory) -> Examples:
 @pytest.fixture(scope="module", params=OVERLAYS)
 def objects(request, examples):
     return examples.built(request.param)
+
+
+@pytest.fixture(scope="module")
+def everything(objects, examples):
+    """A mesh's objects, and the rotation's beside them."""
+    return Objects(objects + [it for name in ROTATIONS for it in examples.built(name)])
 
 
 def test_what_kubernetes_knows_has_its_form(objects):
@@ -72,6 +83,98 @@ def test_pods_are_restricted_and_get_no_account(objects):
         }
         assert container["resources"]["limits"].keys() == {"memory"}
         assert {"livenessProbe", "readinessProbe"} <= container.keys()
+
+
+def test_selectors_find_pods_and_ports_are_theirs(everything):
+    pods = {it["metadata"]["name"]: template(it) for it in workloads(everything)}
+    for service in everything.of("Service"):
+        (pod,) = matching(pods, service["spec"]["selector"])
+        ports = named_ports(pod)
+        for port in service["spec"]["ports"]:
+            assert ports[port["targetPort"]] == port["port"], service["metadata"]["name"]
+    for budget in everything.of("PodDisruptionBudget"):
+        assert matching(pods, budget["spec"]["selector"]["matchLabels"])
+        # By `minAvailable` no node could be drained once there are fewer replicas.
+        assert budget["spec"]["maxUnavailable"] == 1
+    for policy in everything.of("NetworkPolicy"):
+        (pod,) = matching(pods, policy["spec"]["podSelector"]["matchLabels"])
+        allowed = {it["port"] for rule in policy["spec"]["ingress"] for it in rule["ports"]}
+        assert allowed == set(named_ports(pod).values())
+        for rule in policy["spec"]["ingress"]:
+            for peer in rule["from"]:
+                labels = peer["podSelector"]["matchLabels"]
+                assert matching(pods, labels) or any("gateway" in name for name in labels)
+    for workload in workloads(everything):
+        selector = workload["spec"].get("selector", {}).get("matchLabels", {})
+        assert selector.items() <= template(workload)["metadata"]["labels"].items()
+
+
+def test_what_is_named_is_there_and_probes_ask_open_ports(everything):
+    accounts = {it["metadata"]["name"] for it in everything.of("ServiceAccount")}
+    made = set(re.findall(r"^\| `([\w-]+)` \|", README.read_text(), re.MULTILINE))
+    for workload in workloads(everything):
+        pod = template(workload)["spec"]
+        assert pod.get("serviceAccountName") in accounts | {None}
+        (container,) = pod["containers"]
+        ports = named_ports(template(workload))
+        for kind in ("startupProbe", "livenessProbe", "readinessProbe"):
+            if kind in container:
+                assert container[kind]["httpGet"]["port"] in ports
+        volumes = {it["name"]: it["secret"]["secretName"] for it in pod.get("volumes", [])}
+        assert {it["name"] for it in container.get("volumeMounts", [])} == volumes.keys()
+        variables = [
+            it["valueFrom"]["secretKeyRef"]["name"]
+            for it in container.get("env", [])
+            if "valueFrom" in it
+        ]
+        assert {*volumes.values(), *variables} <= made, "a Secret that the README does not name"
+    bound = {it["roleRef"]["name"] for it in everything.of("RoleBinding")}
+    assert bound == {it["metadata"]["name"] for it in everything.of("Role")}
+    for binding in everything.of("RoleBinding"):
+        assert {it["name"] for it in binding["subjects"]} <= accounts
+    places = {
+        (it["metadata"]["name"], port["port"])
+        for it in everything.of("Service")
+        for port in it["spec"]["ports"]
+    }
+    for job in everything.of("CronJob"):
+        (container,) = template(job)["spec"]["containers"]
+        for variable in container["env"]:
+            if variable["name"] == "MCP_AUTH_INTERNAL_URL":
+                host, _, port = variable["value"].removeprefix("http://").partition(":")
+                assert (host, int(port)) in places
+
+
+def test_roles_name_the_secrets_that_they_are_for(everything):
+    for role in everything.of("Role"):
+        (rule,) = role["rules"]
+        assert (rule["apiGroups"], rule["resources"]) == ([""], ["secrets"])
+        assert len(rule["resourceNames"]) == 1
+        assert rule["verbs"] == ["get", "update"]
+    assert everything.of("ClusterRole") == []
+
+
+def test_images_have_a_registry_and_a_version(everything):
+    for workload in workloads(everything):
+        (container,) = template(workload)["spec"]["containers"]
+        assert re.fullmatch(r"registry\.example\.com/[\w-]+:\d+\.\d+\.\d+", container["image"])
+
+
+def test_a_node_of_the_gateway_can_be_drained_and_clients_keep_their_addresses(objects):
+    gateway = objects.one("Gateway")["spec"]["infrastructure"]["parametersRef"]
+    parameters = objects.one(gateway["kind"], gateway["name"])
+    if gateway["kind"] == "EnvoyProxy":
+        told = parameters["spec"]["provider"]["kubernetes"]
+        assert told["envoyDeployment"]["replicas"] > 1
+        assert told["envoyPDB"] == {"maxUnavailable": 1}
+        assert "envoyService" not in told, "Envoy Gateway's default is externalTrafficPolicy: Local"
+        return
+    told = {name: yaml.safe_load(text)["spec"] for name, text in parameters["data"].items()}
+    assert told["deployment"]["replicas"] > 1
+    assert told["podDisruptionBudget"] == {"maxUnavailable": 1}
+    assert told["service"] == {"externalTrafficPolicy": "Local"}
+    pod = told["deployment"]["template"]["spec"]
+    assert pod["securityContext"] == {"seccompProfile": {"type": "RuntimeDefault"}}
 
 
 def test_only_the_gateway_and_the_rotation_reach_the_internal_api(objects):
@@ -157,6 +260,28 @@ def test_the_filter_takes_its_configuration_as_the_mesh_has_it(objects, tmp_path
     ran = mcp_auth("config", "check", "--filter", str(manifest))
     assert "issuers:" in ran.done()
     assert TOKEN not in ran.out + ran.err
+
+
+def workloads(objects: Objects) -> list[dict]:
+    """What makes pods."""
+    return objects.of("Deployment") + objects.of("CronJob")
+
+
+def template(workload: dict) -> dict:
+    """What its pods are made by."""
+    spec = workload["spec"]
+    return spec["jobTemplate"]["spec"]["template"] if "jobTemplate" in spec else spec["template"]
+
+
+def matching(pods: dict[str, dict], labels: dict[str, str]) -> list[dict]:
+    """The pods with these labels."""
+    return [it for it in pods.values() if labels.items() <= it["metadata"]["labels"].items()]
+
+
+def named_ports(pod: dict) -> dict[str, int]:
+    """What its container listens on."""
+    (container,) = pod["spec"]["containers"]
+    return {it["name"]: it["containerPort"] for it in container.get("ports", [])}
 
 
 def checked(objects: list) -> str:

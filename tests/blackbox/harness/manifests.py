@@ -22,6 +22,7 @@ OVERLAYS = (
     "envoy-gateway/base",
     "envoy-gateway/tools-policy",
 )
+ROTATIONS = ("kubernetes/rotation", "kubernetes/rotation/client-secret")
 
 
 class Examples:
@@ -29,6 +30,7 @@ class Examples:
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder / "examples"
+        self._built: dict[str, str] = {}
         for name in ("kubernetes", "istio", "envoy-gateway"):
             unmade = shutil.ignore_patterns("*.env")
             shutil.copytree(ROOT / "examples" / name, self.folder / name, ignore=unmade)
@@ -37,11 +39,12 @@ class Examples:
 
     def built(self, overlay: str) -> Objects:
         """What `kubectl apply -k` would apply."""
-        done = subprocess.run(
-            ["kubectl", "kustomize", str(self.folder / overlay)], capture_output=True, text=True
-        )
-        assert done.returncode == 0, done.stderr
-        return Objects([it for it in yaml.safe_load_all(done.stdout) if it])
+        if overlay not in self._built:
+            command = ["kubectl", "kustomize", str(self.folder / overlay)]
+            done = subprocess.run(command, capture_output=True, text=True)
+            assert done.returncode == 0, done.stderr
+            self._built[overlay] = done.stdout
+        return Objects([it for it in yaml.safe_load_all(self._built[overlay]) if it])
 
 
 class Objects(list[dict[str, Any]]):
