@@ -1,7 +1,6 @@
 """`mcp-auth explain` decides as the filter in a real Envoy does, for the same reason."""
 
 import json
-import re
 import shlex
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -10,6 +9,7 @@ import pytest
 from harness.backend import seen
 from harness.built import ROOT
 from harness.commands import Ran, mcp_auth
+from harness.documents import blocks
 from harness.envoy import Listener
 from harness.gateway import config, issuer, resource
 from harness.tokens import key, tampered, token
@@ -142,9 +142,10 @@ def test_what_cannot_be_explained_says_what_to_give(tmp_path):
 
 
 def test_the_guide_shows_what_is_printed():
-    guide = (ROOT / "docs/how-to/debug-a-401.md").read_text()
-    shown = re.findall(r"```console\n\$ mcp-auth (explain (?:.*\\\n)*.*)\n((?:.*\n)*?)```\n", guide)
+    guide = ROOT / "docs/how-to/debug-a-401.md"
+    shown = [command for block in blocks(guide, "console") for command in block.commands]
     assert len(shown) == 2
-    for command, printed in shown:
-        ran = mcp_auth(*shlex.split(command.replace("\\\n", "")), folder=ROOT)
-        assert ran.out == printed
+    for command in shown:
+        program, *arguments = shlex.split(command.text.replace("\\\n", ""))
+        assert program == "mcp-auth"
+        assert mcp_auth(*arguments, folder=ROOT).out == f"{command.shown}\n"

@@ -5,9 +5,9 @@ import subprocess
 
 import pytest
 from harness.built import ROOT
+from harness.documents import blocks
 from harness.serving import free_port
 
-BLOCK = re.compile(r"^```(sh|)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PORTS = ("9000", "9100", "9901", "10000")
 
 
@@ -24,26 +24,27 @@ def tutorial(tmp_path_factory) -> tuple[list[tuple[str, str]], list[str]]:
 
     envoy = folder / "envoy.yaml"
     envoy.write_text(moved((ROOT / "examples/tutorial/envoy.yaml").read_text()))
-    page = moved((ROOT / "docs/tutorial.md").read_text())
-    page = page.replace("examples/tutorial/envoy.yaml", str(envoy))
-    blocks = BLOCK.findall(page)
-    commands = [text for kind, text in blocks if kind == "sh" and text != "make dist\n"]
+    text = moved((ROOT / "docs/tutorial.md").read_text())
+    page = folder / "tutorial.md"
+    page.write_text(text.replace("examples/tutorial/envoy.yaml", str(envoy)))
+    found = [(block.kind, block.text) for block in blocks(page, "sh", "")]
+    commands = [text for kind, text in found if kind == "sh" and text != "make dist\n"]
     script = "set -u\n" + "printf '\\0'\n".join(commands)
     done = subprocess.run(
         ["bash"], input=script, cwd=ROOT, capture_output=True, text=True, timeout=60
     )
     assert done.returncode == 0, done.stderr
-    return blocks, done.stdout.split("\0")
+    return found, done.stdout.split("\0")
 
 
 def test_what_the_page_shows_is_what_is_printed(tutorial):
-    blocks, printed = tutorial
-    commands = [at for at, (kind, text) in enumerate(blocks) if kind == "sh"][1:]
+    found, printed = tutorial
+    commands = [at for at, (kind, _) in enumerate(found) if kind == "sh"][1:]
     assert len(printed) == len(commands) > 8
     shown = 0
     for at, said in zip(commands, printed, strict=True):
-        if at + 1 < len(blocks) and blocks[at + 1][0] == "":
-            assert same(said) == same(blocks[at + 1][1])
+        if at + 1 < len(found) and found[at + 1][0] == "":
+            assert same(said) == same(found[at + 1][1])
             shown += 1
     assert shown == 5
 

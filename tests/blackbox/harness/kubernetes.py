@@ -16,7 +16,7 @@ from typing import Any
 from .cimd import certify
 from .serving import Server
 
-NAMESPACE = "mcp"
+NAMESPACE = "mcp-auth"
 ADMIN = "the-admins-token"
 POD = "the-pods-token"
 SECRETS = f"/api/v1/namespaces/{NAMESPACE}/secrets"
