@@ -19,13 +19,13 @@ PYTEST_ARGS ?= -n 2
 TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .venv/bin/python
 BENCH_ARGS ?= --write
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox differential faults exhaustion fuzz lint-fuzz collisions
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox test-compose test-compose-local differential faults exhaustion fuzz lint-fuzz collisions
 .PHONY: bench bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
 .PHONY: release release-check deny clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
 help: ## List the targets
-	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-14s %s\n", $$1, $$2 }' Makefile
+	@awk -F ':.*## ' '/^[a-z-]+:.*## / { printf "  %-18s %s\n", $$1, $$2 }' Makefile
 
 setup: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests ## Install what the other targets need (they do so by themselves)
 
@@ -77,6 +77,12 @@ test-blackbox: setup-envoy setup-tests dist ## Test the built filter in a real E
 	SIGNATURE_VECTORS_BIN=$(TARGET_DIR)/debug/signature-vectors \
 	VERIFIER_PROBE_WASM=$(dir $(WASM_BUILT))verifier_probe.wasm \
 		.venv/bin/pytest -c tests/pytest.ini tests/blackbox $(PYTEST_ARGS)
+
+test-compose: setup-tests ## Build all images and try examples/docker-compose, in this machine's Docker
+	scripts/test-compose.sh
+
+test-compose-local: setup-tests setup-envoy ## The same on Debian without Docker or an image registry: engine and base images are made here
+	scripts/local-docker.sh scripts/test-compose.sh
 
 faults: setup-envoy setup-tests dist ## Let Redis, provider and sidecar fail under load, judge every answer (FAULT_MINUTES=20 SEED=n)
 	$(TRIALS) -m faults --minutes $${FAULT_MINUTES:-20} --seed $${SEED:-1} --plot $(TARGET_DIR)/faults-memory.svg

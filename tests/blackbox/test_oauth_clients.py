@@ -16,13 +16,13 @@ from harness.cimd import DocumentServer
 from harness.gateway import eventually
 from harness.oauth import Stack
 from harness.scripted_browser import install
+from harness.stdio_client import MCP_REMOTE, StdioClient
 from harness.upstream import NODE_FOLDER, node
 
 CLIENTS = Path(__file__).with_name("clients")
 PACKAGES = NODE_FOLDER / "node_modules"
 INSPECTOR = PACKAGES / "@modelcontextprotocol/inspector/clients/launcher/build/index.js"
 CONFORMANCE = PACKAGES / "@modelcontextprotocol/conformance/dist/index.js"
-MCP_REMOTE = PACKAGES / "mcp-remote/dist/proxy.js"
 PATIENCE = 50
 CONFORMANCE_PORT = 7797
 
@@ -128,52 +128,9 @@ def test_rmcps_client_logs_in_and_refreshes(stack, environment):
 
 
 def test_mcp_remote_logs_in(stack, environment):
-    process = subprocess.Popen(
-        [node(), str(MCP_REMOTE), stack.resource],
-        env=environment,
-        stdin=subprocess.PIPE,
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    )
-    log: list[str] = []
-    threading.Thread(target=lambda: log.extend(process.stderr), daemon=True).start()
-    watchdog = threading.Timer(PATIENCE, process.kill)
-    watchdog.start()
-    try:
-        initialize = {
-            "protocolVersion": "2025-06-18",
-            "capabilities": {},
-            "clientInfo": {"name": "test", "version": "1"},
-        }
-        call(process, 1, "initialize", initialize)
-        tell(process, {"method": "notifications/initialized"})
-        said = call(process, 2, "tools/call", {"name": "whoami", "arguments": {}})
-        assert_told(said)
-    except AssertionError as failed:
-        raise AssertionError("".join(log)) from failed
-    finally:
-        watchdog.cancel()
-        process.kill()
-        process.wait()
-        for pipe in (process.stdin, process.stdout, process.stderr):
-            pipe.close()
-
-
-def call(process: subprocess.Popen, number: int, method: str, params: dict) -> dict:
-    """The answer to a JSON-RPC request over the client's standard input."""
-    tell(process, {"id": number, "method": method, "params": params})
-    for line in process.stdout:
-        answer = json.loads(line)
-        if answer.get("id") == number:
-            return answer["result"]
-    raise AssertionError("the client has ended")
-
-
-def tell(process: subprocess.Popen, message: dict) -> None:
-    """Sends a JSON-RPC message."""
-    process.stdin.write(json.dumps({"jsonrpc": "2.0"} | message) + "\n")
-    process.stdin.flush()
+    command = [node(), str(MCP_REMOTE), stack.resource]
+    with StdioClient(command, environment, PATIENCE) as client:
+        assert_told(client.call("tools/call", {"name": "whoami", "arguments": {}}))
 
 
 def test_the_inspectors_command_line_logs_in(stack, environment):

@@ -16,6 +16,7 @@ import httpx
 
 MOST_STEPS = 20
 YES = ("allow", "approve", "continue", "accept", "sign in", "log in")
+NAMES = ("login", "username")  # of the field for it, at the tests' provider and at dev-idp
 NO = ("deny", "cancel", "refuse", "decline", "reject")
 
 
@@ -244,8 +245,8 @@ class Agent:
         """What a person does who wants in: the name if it is asked, and the friendly button."""
         if page.response.status_code != 200 or not page.forms:
             raise Lost(f"{page.response.status_code} at {page.url}:\n{page.words}")
-        asked = any("login" in form.fields for form in page.forms)
-        return self.submit(page, **({"login": self.user} if asked else {}))
+        asked = {name for form in page.forms for name in form.fields if name in NAMES}
+        return self.submit(page, **dict.fromkeys(asked, self.user))
 
     def _follow(self, request: httpx.Request) -> Page | Landing:
         for _ in range(MOST_STEPS):
