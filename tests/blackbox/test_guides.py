@@ -37,7 +37,7 @@ OF_OTHERS = {
 NOT_HERE = {
     "mcp-auth setup auth0": "needs a tenant: sidecar/tests/auth0/documents.rs has a copy of one",
     "docker buildx build": "needs Docker: tests/compose builds the same targets",
-    "kubectl apply -f": "needs a cluster",
+    " apply -f": "needs a cluster",
     "kubectl -n mcp-auth exec": "needs a cluster",
     "kubectl -n mcp-auth port-forward": "needs a cluster",
     "kubectl -n mcp-auth rollout": "needs a cluster",

@@ -12,6 +12,7 @@ from harness.built import ROOT
 from harness.commands import mcp_auth
 from harness.manifests import OVERLAYS, ROTATIONS, TOKEN, Examples, Objects
 from harness.mesh import filter_configs
+from harness.oauth import PUBLIC
 from jsonschema import Draft202012Validator
 
 SCHEMAS = ROOT / "tests/schemas"
@@ -22,6 +23,7 @@ BUILT_IN = (
     *("networking.k8s.io/v1", "rbac.authorization.k8s.io/v1"),
 )
 ENVOY_GATEWAY = "gateway.envoyproxy.io/v1alpha1"
+REDIS = {"mcp-auth-redis": {"url": "rediss://redis.example.com:6380/0"}}
 CARRIERS = ("WasmPlugin", "EnvoyFilter", "EnvoyExtensionPolicy")  # of the filter
 
 
@@ -215,25 +217,88 @@ def test_the_sidecar_takes_what_the_deployment_and_the_made_secrets_give_it(obje
     for it in made:
         kubernetes_validate.validate(it, KUBERNETES[-1], strict=True)
     secrets = {it["metadata"]["name"]: it["stringData"] for it in made}
-    secrets["mcp-auth-redis"] = {"url": "rediss://redis.example.com:6380/0"}
+    environment = in_the_pod(objects, secrets | REDIS, {}, tmp_path)
+    told = mcp_auth("config", "check", environment=environment).done()
+    assert "https://tenant.auth0.com/" in told
 
+
+def test_with_another_provider_the_sidecar_takes_what_setup_oidc_wrote(
+    examples, upstream, tmp_path
+):
+    overlay = examples.folder / "istio/another-provider"
+    overlay.mkdir()
+    resources = ["../base", "../../kubernetes/rotation"]
+    of = {"resources": resources, "components": ["../../kubernetes/oidc"]}
+    (overlay / "kustomization.yaml").write_text(yaml.safe_dump(of))
+    objects = examples.built("istio/another-provider")
+    assert objects.one("CronJob")
+    mcp_auth(
+        *("setup", "oidc", "--output", "k8s", "--output-file", "oidc.yaml"),
+        folder=tmp_path,
+        environment={
+            "OIDC_ISSUER": upstream.issuer,
+            "OIDC_CLIENT_ID": "client-1",
+            "OIDC_CLIENT_SECRET": "a-secret",
+            "MCP_AUTH_URL": "https://mcp.example.com",
+            "MCP_RESOURCES": "https://mcp.example.com/mcp",
+        },
+    ).done()
+    made = Objects(yaml.safe_load_all((tmp_path / "oidc.yaml").read_text()))
+    for it in made:
+        kubernetes_validate.validate(it, KUBERNETES[-1], strict=True)
+    keys = ("jwt-signing-key", "storage-encryption-key", "mcp-auth-token")
+    mcp_auth("secrets", "generate", "--out", "keys", folder=tmp_path).done()
+    files = {name: (tmp_path / "keys" / name).read_text() for name in keys}
+    secrets = {
+        "mcp-jwt-signing-key": files,
+        "mcp-auth-token": files,
+        "mcp-oidc-credentials": made.one("Secret")["stringData"],
+    }
+    configs = {it["metadata"]["name"]: it["data"] for it in made.of("ConfigMap")}
+    environment = in_the_pod(objects, secrets | REDIS, configs, tmp_path)
+    told = mcp_auth("config", "check", environment=environment).done()
+    assert upstream.issuer in told
+    assert "auth0" not in json.dumps(environment).lower()
+    # What the command would tell the filter is what the example tells it, but for clusters' names.
+    filter_config = json.loads(configs["mcp-auth-filter"]["filter.json"])
+    (ours,) = filter_configs(objects)
+    assert filter_config["issuers"][0]["issuer"] == ours["issuers"][0]["issuer"]
+
+
+def in_the_pod(
+    objects: Objects, secrets: dict[str, dict], configs: dict[str, dict], folder: Path
+) -> dict[str, str]:
+    """The environment of mcp-auth's container; its files are in this folder."""
     pod = objects.one("Deployment", "mcp-auth")["spec"]["template"]["spec"]
     (container,) = pod["containers"]
     of_volume = {it["name"]: secrets[it["secret"]["secretName"]] for it in pod["volumes"]}
     for mount in container["volumeMounts"]:
-        folder = tmp_path / mount["mountPath"].removeprefix("/")
-        folder.mkdir(parents=True)
+        place = folder / mount["mountPath"].removeprefix("/")
+        place.mkdir(parents=True)
         for key, text in of_volume[mount["name"]].items():
-            (folder / key).write_text(text)
+            (place / key).write_text(text)
     environment = {}
+    for source in container.get("envFrom", []):
+        environment |= configs[source["configMapRef"]["name"]]
     for it in container["env"]:
         if "value" in it:
-            environment[it["name"]] = it["value"].replace("/run/secrets", f"{tmp_path}/run/secrets")
+            environment[it["name"]] = it["value"].replace("/run/secrets", f"{folder}/run/secrets")
         else:
             reference = it["valueFrom"]["secretKeyRef"]
             environment[it["name"]] = secrets[reference["name"]][reference["key"]]
-    told = mcp_auth("config", "check", environment=environment).done()
-    assert "https://tenant.auth0.com/" in told
+    return environment
+
+
+def test_the_filter_lets_through_what_is_routed_to_the_authorization_server(objects):
+    paths = [
+        match["path"]["value"]
+        for rule in objects.one("HTTPRoute", "mcp-auth")["spec"]["rules"]
+        for match in rule["matches"]
+    ]
+    (config,) = filter_configs(objects)
+    # The filter answers this one itself.
+    paths.remove("/.well-known/oauth-protected-resource")
+    assert sorted(paths) == sorted(config["public"]) == sorted(PUBLIC)
 
 
 def test_the_filter_is_told_the_same_on_each_mesh(examples):

@@ -230,6 +230,8 @@ def of_kubernetes(reader: Reader) -> None:
         "AUTH0_DOMAIN=tenant.auth0.com\nAUTH0_CLIENT_ID=client-1\nAUTH0_CLIENT_SECRET=hunter2\n"
     )
     reader.stdin = "rediss://redis.example.com:6380/0\n"
+    reader.otherwise["https://idp.example.com/"] = reader.fixture("upstream").issuer
+    (examples.folder / "oidc-client-secret").write_text("hunter2")
     # The double of the API reads JSON only, and `create secret` sends protobuf.
     reader.otherwise["url=/dev/stdin"] = (
         "url=/dev/stdin --dry-run=client -o json | kubectl create --validate=false -f -"
@@ -239,6 +241,7 @@ def of_kubernetes(reader: Reader) -> None:
         assert cluster.value("mcp-auth0-credentials", "server-client-id") == "client-1"
         assert cluster.value("mcp-auth0-credentials", "server-client-secret") == "hunter2"
         assert cluster.value("mcp-auth-redis", "url").startswith("rediss://")
+        assert "name: mcp-oidc-credentials" in (examples.folder / "oidc.yaml").read_text()
         made = cluster.value("mcp-auth-token", "mcp-auth-token")
         for overlay in OVERLAYS:
             text = yaml.safe_dump_all(examples.built(overlay))
