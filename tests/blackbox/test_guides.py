@@ -41,7 +41,8 @@ NOT_HERE = {
     "kubectl -n mcp-auth exec": "needs a cluster",
     "kubectl -n mcp-auth port-forward": "needs a cluster",
     "kubectl -n mcp-auth rollout": "needs a cluster",
-    "curl -i https://mcp.example.com": "needs a cluster",
+    "kubectl -n mcp-auth get gateway": "needs a cluster",
+    "https://mcp.example.com/mcp ": "needs a cluster",
 }
 # Other programs' configurations, of which nothing here can tell whether they are right.
 OF_OTHER_PROGRAMS = {
