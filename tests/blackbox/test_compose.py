@@ -5,6 +5,7 @@ its Envoy with the real sidecar. Containers themselves are not started here.
 import json
 import re
 import subprocess
+import tomllib
 from pathlib import Path
 from typing import Any
 
@@ -79,6 +80,21 @@ def test_the_images_are_pinned(services):
         assert f"ARG {name}={default[2]}\n" in dockerfile
     targets = set(re.findall(r"^FROM \S+ AS (\S+)$", dockerfile, re.MULTILINE))
     assert {told["build"]["target"] for told in services.values() if "build" in told} <= targets
+
+
+def test_the_image_that_compiles_gets_every_crate_of_the_workspace():
+    """Cargo reads the manifests of all members, whichever it builds."""
+    workspace = tomllib.loads((ROOT / "Cargo.toml").read_text())["workspace"]
+    copied = re.findall(r"^COPY (\S+) \1$", (ROOT / "Dockerfile").read_text(), re.MULTILINE)
+    ignored = (ROOT / ".dockerignore").read_text().splitlines()
+    assert len(workspace["members"]) > 5
+    for member in workspace["members"]:
+        for path in ROOT.glob(member):
+            folder = path.relative_to(ROOT)
+            assert folder.parts[0] in copied, f"the Dockerfile does not copy {folder}"
+            parents = {str(it) for it in (folder, *folder.parents)}
+            assert {f"!{it}" for it in parents} & {*ignored}, f".dockerignore hides {folder}"
+            assert not parents & {*ignored}, f".dockerignore hides {folder}"
 
 
 def test_secrets_are_made_once_and_taken_by_the_sidecar(tmp_path):
