@@ -46,9 +46,10 @@ clean_up() {
 
 # Compose is a plugin of the client, which looks for it in its configuration's folder.
 bring_compose() {
+  ! docker compose version >/dev/null 2>&1 || return 0
   export DOCKER_CONFIG=$repo/.tools/docker
   local plugin=$DOCKER_CONFIG/cli-plugins/docker-compose
-  [[ ! -x $plugin ]] || return 0
+  ! docker compose version >/dev/null 2>&1 || return 0
   fetch_package docker-compose ""
   dpkg -x "$work/docker-compose.deb" "$work/compose" || die "docker-compose is no Debian package"
   mkdir -p "${plugin%/*}"
