@@ -238,15 +238,34 @@ def test_images_say_what_they_are(stack, image):
 
 
 def test_with_auth0_the_development_provider_goes(stack, tmp_path):
-    """Composed, not started: there is no tenant here."""
-    variables = (
-        (FOLDER / "env.auth0.example").read_text().replace("CLIENT_ID=", "CLIENT_ID=client-1")
+    """By the README's commands, but composed and not started: there is no tenant here."""
+    folder = tmp_path / "docker-compose"
+    shutil.copytree(FOLDER, folder)
+    (folder / "auth0.env").write_text(
+        "AUTH0_DOMAIN=tenant.auth0.com\nAUTH0_CLIENT_ID=client-1\nAUTH0_CLIENT_SECRET=hunter2\n"
+        f"AUTH0_AUDIENCE={URL}/mcp\n"
     )
-    (tmp_path / "env").write_text(variables)
-    said = stack.run(f"docker compose --env-file {tmp_path}/env config --format json")
-    services = json.loads(said)["services"]
+    (block,) = [it for it in stack.pages if "COMPOSE_FILE" in it.text]
+    typed = [it.text for it in block.commands if "AUTH0_MGMT" not in it.text]
+    made, *rest = typed
+    assert made.startswith("mcp-auth setup auth0")  # sidecar/tests/auth0 tries it
+    assert rest.pop() == "docker compose up --build --wait"
+    for command in rest:
+        stack.run(command, cwd=folder)
+    services = json.loads(stack.run("docker compose config --format json", cwd=folder))["services"]
     assert services.keys() == SERVICES - {"dev-idp"}
     environment = services["mcp-auth"]["environment"]
     assert environment["AUTH0_DOMAIN"] == "tenant.auth0.com"
+    assert environment["AUTH0_CLIENT_ID"] == "client-1"
     assert not any(name.startswith("OIDC_") for name in environment)
     assert [it["published"] for it in services["gateway"]["ports"]] == ["10000"]
+    secret = folder / "secrets" / Path(environment["AUTH0_CLIENT_SECRET_FILE"]).name
+    assert secret.read_text() == "hunter2\n"
+    assert not (folder / "auth0.env").exists()
+
+
+def test_the_example_of_an_env_file_is_enough(stack, tmp_path):
+    text = (FOLDER / "env.auth0.example").read_text()
+    (tmp_path / "env").write_text(text.replace("CLIENT_ID=", "CLIENT_ID=client-1"))
+    said = stack.run(f"docker compose --env-file {tmp_path}/env config --format json")
+    assert json.loads(said)["services"].keys() == SERVICES - {"dev-idp"}
