@@ -172,6 +172,8 @@ def test_a_node_of_the_gateway_can_be_drained_and_clients_keep_their_addresses(o
         assert "envoyService" not in told, "Envoy Gateway's default is externalTrafficPolicy: Local"
         return
     told = {name: yaml.safe_load(text)["spec"] for name, text in parameters["data"].items()}
+    # Istio refuses other names (supportedOverlays of pilot's deploymentcontroller.go).
+    assert told.keys() == {"deployment", "podDisruptionBudget", "service"}
     assert told["deployment"]["replicas"] > 1
     assert told["podDisruptionBudget"] == {"maxUnavailable": 1}
     assert told["service"] == {"externalTrafficPolicy": "Local"}
