@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,8 +15,16 @@ from .built import ROOT
 FENCE = re.compile(r"^( *)```(\w*)\n(.*?)^\1```$", re.MULTILINE | re.DOTALL)
 ISSUER = {"issuer": "https://a.example/", "jwks": {"uri": "https://a.example/k", "cluster": "a"}}
 RESOURCE = {"path": "/mcp", "resource": "https://mcp.example.com/mcp"}
-ELSEWHERE = {"target", "node_modules", ".venv", ".tools", "release", ".run"}
-DOCUMENTS = [path for path in sorted(ROOT.rglob("*.md")) if not ELSEWHERE & {*path.parts}]
+ELSEWHERE = {"target", "node_modules", "release"}  # and whatever is hidden
+
+
+def _documents() -> Iterator[Path]:
+    for folder, below, files in os.walk(ROOT):
+        below[:] = [it for it in below if it not in ELSEWHERE and not it.startswith(".")]
+        yield from (Path(folder) / it for it in files if it.endswith(".md"))
+
+
+DOCUMENTS = sorted(_documents())
 
 
 def name(path: Path) -> str:
