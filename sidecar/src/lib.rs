@@ -13,6 +13,7 @@ pub mod input;
 pub mod listener;
 pub mod live;
 pub mod mcp_sessions;
+pub mod memory;
 pub mod oauth;
 pub mod page;
 pub mod places;

@@ -1,6 +1,7 @@
 //! The binary `mcp-auth`: reads the command line, and turns outcomes into exit codes.
 
 use std::{
+    alloc::System,
     env,
     io::{self, IsTerminal, Write},
     process::ExitCode,
@@ -22,12 +23,17 @@ use mcp_auth::{
         Config, Refused,
         raw::{Flags, RawConfig},
     },
-    reference,
+    memory, reference,
     secret::Secret,
     serve,
     telemetry::{self, LogFormat},
 };
 use tokio::signal::unix::{SignalKind, signal};
+use zeroizing_alloc::ZeroAlloc;
+
+/// Wipes whatever is freed: a code or a token lies in buffers of many libraries on its way.
+#[global_allocator]
+static ALLOCATOR: ZeroAlloc<System> = ZeroAlloc(System);
 
 /// Wrong usage, and a variable that is missing, bad or contradictory.
 const USAGE: u8 = 2;
@@ -35,6 +41,12 @@ const USAGE: u8 = 2;
 const REFUSED: u8 = 3;
 
 fn main() -> ExitCode {
+    if variable(memory::ALLOW_CORE_DUMPS).as_deref() != Some("1")
+        && let Err(why) = memory::seclude()
+    {
+        complain(&format!("core dumps cannot be turned off: {why}"));
+        return ExitCode::FAILURE;
+    }
     match run(Cli::parse().command) {
         Ok(code) => code,
         Err(failure) => {
@@ -47,7 +59,7 @@ fn main() -> ExitCode {
 fn run(command: Command) -> anyhow::Result<ExitCode> {
     match command {
         Command::Serve(flags) => match configured(*flags) {
-            Ok((config, given)) => serve(&config, given).map(|()| ExitCode::SUCCESS),
+            Ok((config, given)) => serve(config, given).map(|()| ExitCode::SUCCESS),
             Err(why) => Ok(refused(&why)),
         },
         Command::Config(ConfigCommand::Check(args)) => match args.filter {
@@ -133,7 +145,7 @@ fn setup(args: &SetupArgs) -> anyhow::Result<ExitCode> {
     }
 }
 
-fn serve(config: &Config, given: RawConfig) -> anyhow::Result<()> {
+fn serve(config: Config, given: RawConfig) -> anyhow::Result<()> {
     let format = env::var("MCP_AUTH_LOG_FORMAT").ok();
     let format = LogFormat::parse(format.as_deref()).unwrap_or(LogFormat::Text);
     telemetry::log(format, env::var("RUST_LOG").ok().as_deref());

@@ -59,7 +59,7 @@ pub enum NotServed {
 /// # Errors
 /// [`NotServed`] names the variable that has to change.
 pub async fn serve(
-    config: &Config,
+    config: Config,
     given: RawConfig,
     metrics: PrometheusHandle,
     stop: impl Future<Output = ()> + Send + 'static,
@@ -75,7 +75,7 @@ pub async fn serve(
     };
     let clock = Clock::system();
     let store = open(&config.store, clock.clone())?;
-    let server = AuthorizationServer::new(config, &store, clock.clone())?;
+    let server = AuthorizationServer::new(&config, &store, clock.clone())?;
     let internal = Internal {
         mcp_sessions: McpSessions::new(Arc::clone(&store)),
         sessions: Sessions::new(Arc::clone(&store), config.revocation_ttl),
@@ -95,9 +95,11 @@ pub async fn serve(
         background.spawn(keys.reencryption().keep());
     }
     if given.watches() {
-        background.spawn(Reload::new(given, InUse::new(config, server.as_ref())).keep());
+        background.spawn(Reload::new(given, InUse::new(&config, server.as_ref())).keep());
     }
-    announce(config, &internal_listener, listener.as_ref())?;
+    announce(&config, &internal_listener, listener.as_ref())?;
+    // Secrets that are replaced must not stay here.
+    drop(config);
 
     let (stopping, stopped) = watch::channel(false);
     let internal = internal_listener.answer(routes::router(internal), stopped.clone());

@@ -1,6 +1,8 @@
 """What opens a door is in no log and lies readable in no store, of a run with everything in it."""
 
 import time
+from contextlib import ExitStack
+from dataclasses import dataclass
 
 import pytest
 from harness.gateway import eventually
@@ -8,26 +10,42 @@ from harness.oauth import Stack
 from harness.redis_server import Redis
 
 
-@pytest.fixture(scope="module")
-def noted(tmp_path_factory, upstream) -> tuple[dict[str, str], str, bytes]:
-    """The secrets of a run, all that was logged of it, and all that Redis has on its disk."""
+@dataclass(frozen=True)
+class Noted:
+    """The secrets of a run, all that was logged of it, and all that the store has on its disk."""
+
+    secrets: dict[str, str]
+    logged: str
+    kept: dict[str, bytes]
+
+
+@pytest.fixture(scope="module", params=["redis", "embedded"])
+def noted(request, tmp_path_factory, upstream) -> Noted:
+    """A run over each of the stores."""
     folder = tmp_path_factory.mktemp("secrets")
-    (folder / "redis").mkdir()
-    with (
-        Redis(folder / "redis") as redis,
-        Stack(folder, upstream, redis, RUST_LOG="trace") as stack,
-    ):
-        secrets = run(stack)
-        own = ("OIDC_CLIENT_SECRET", "JWT_SIGNING_KEY", "STORAGE_ENCRYPTION_KEY", "MCP_AUTH_TOKEN")
-        secrets |= {name: stack.server.environment[name] for name in own}
+    own = {"OIDC_CLIENT_SECRET", "JWT_SIGNING_KEY", "STORAGE_ENCRYPTION_KEY", "MCP_AUTH_TOKEN"}
+    with ExitStack() as stack:
+        redis = None
+        if request.param == "redis":
+            (folder / "redis").mkdir()
+            redis = stack.enter_context(Redis(folder / "redis"))
+        server = stack.enter_context(Stack(folder, upstream, redis, RUST_LOG="trace"))
+        secrets = run(server)
+        settings = server.server.environment
+        secrets |= {name: settings[name] for name in own & settings.keys()}
+        if redis is not None:
+            redis.client.save()
+        else:
+            key_file = folder / "data" / "storage.key"
+            secrets["the embedded store's key"] = key_file.read_text().strip()
         time.sleep(0.5)  # what is logged in the background
-        logged = stack.server.log() + stack.envoy.log()
-        kept = b"".join(it.read_bytes() for it in (folder / "redis").rglob("*.aof"))
+        logged = server.server.log() + server.envoy.log()
+        place = folder / ("redis" if redis is not None else "data")
+        kept = {it.name: it.read_bytes() for it in place.rglob("*") if it.is_file()}
     assert "user-example-com-" in logged, (
         "who logged in is told, so the search is in the right place"
     )
-    assert len(kept) > 10_000
-    return secrets, logged, kept
+    return Noted(secrets, logged, kept)
 
 
 def run(stack: Stack) -> dict[str, str]:
@@ -67,11 +85,17 @@ def signature(token: str) -> str:
 
 
 def test_no_secret_is_logged_however_much_is(noted):
-    secrets, logged, _ = noted
-    assert len(secrets) > 10
-    assert {name for name, secret in secrets.items() if secret in logged} == set()
+    assert len(noted.secrets) > 10
+    assert {name for name, secret in noted.secrets.items() if secret in noted.logged} == set()
 
 
 def test_no_secret_lies_readable_in_the_store(noted):
-    secrets, _, kept = noted
-    assert {name for name, secret in secrets.items() if secret.encode() in kept} == set()
+    files = {
+        name: len(content)
+        for name, content in noted.kept.items()
+        if name.endswith((".incr.aof", "dump.rdb", ".redb"))
+    }
+    assert files.keys() == {"store.redb"} or len(files) == 2
+    assert min(files.values()) > 2_000
+    content = b"".join(it for name, it in noted.kept.items() if name != "storage.key")
+    assert {name for name, it in noted.secrets.items() if it.encode() in content} == set()

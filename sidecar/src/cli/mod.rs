@@ -66,7 +66,9 @@ pub enum Command {
 const SERVE_HELP: &str = const_format::concatcp!(
     SECRETS_HELP,
     "\n\nLogging:\n  MCP_AUTH_LOG_FORMAT\n          text or json  [default: text]\n  RUST_LOG\n          \
-     What is logged, like info or mcp_auth=debug  [default: info]\n\nExit codes: 1 could not run, \
+     What is logged, like info or mcp_auth=debug  [default: info]\n\nMemory, for every command:\n  \
+     MCP_AUTH_ALLOW_CORE_DUMPS\n          1 lets the kernel write core dumps, which hold secrets, \
+     and debuggers attach\n          [default: neither, but for root]\n\nExit codes: 1 could not run, \
      2 a variable is missing, bad or contradictory."
 );
 

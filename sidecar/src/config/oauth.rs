@@ -28,7 +28,7 @@ pub struct OAuthConfig {
     pub registrations_per_minute: Option<NonZeroU32>,
     /// Whose `X-Forwarded-For` is believed.
     pub trusted_hops: TrustedHops,
-    /// The first signs, all verify; at least one.
+    /// The first signs, all verify; at least one at start.
     pub signing_keys: Vec<Key256>,
     /// The first encrypts, all decrypt. Empty only with the embedded store, which makes its own.
     pub storage_keys: Vec<Key256>,
@@ -50,6 +50,12 @@ impl OAuthConfig {
     /// assertion: thirty for each registration.
     pub fn lookups_per_minute(&self) -> Option<NonZeroU32> {
         self.registrations_per_minute.map(|limit| limit.saturating_mul(LOOKUPS_TO_A_REGISTRATION))
+    }
+
+    /// The same without the keys, for whoever keeps it longer than they may count.
+    #[must_use]
+    pub fn without_keys(&self) -> Self {
+        Self { signing_keys: Vec::new(), storage_keys: Vec::new(), ..self.clone() }
     }
 
     /// The public address of an endpoint; `path` begins with a slash.

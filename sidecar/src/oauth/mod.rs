@@ -139,7 +139,7 @@ impl AuthorizationServer {
             lifetimes: oauth.lifetimes,
         };
         Ok(Some(Self {
-            config: Arc::new(oauth.clone()),
+            config: Arc::new(oauth.without_keys()),
             hash_digits: config.user_id_hash_digits,
             registrations: RateLimit::per_minute(oauth.registrations_per_minute),
             approvals: RateLimit::per_minute(oauth.logins_per_minute()),

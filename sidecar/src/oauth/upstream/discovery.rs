@@ -10,8 +10,8 @@ use std::{
 
 use auth_core::jwk::VerificationKey;
 use openidconnect::{
-    AdditionalProviderMetadata, AuthType, ClientId, ClientSecret, EndpointMaybeSet, EndpointNotSet,
-    EndpointSet, IssuerUrl, JsonWebKeySet, ProviderMetadata, RedirectUrl, TokenUrl, UserInfoUrl,
+    AdditionalProviderMetadata, AuthType, ClientId, EndpointMaybeSet, EndpointNotSet, EndpointSet,
+    IssuerUrl, JsonWebKeySet, ProviderMetadata, RedirectUrl, TokenUrl, UserInfoUrl,
     core::{
         CoreAuthDisplay, CoreClaimName, CoreClaimType, CoreClient, CoreClientAuthMethod,
         CoreGrantType, CoreJsonWebKey, CoreJweContentEncryptionAlgorithm,
@@ -208,9 +208,8 @@ impl Discovery {
                 && methods.contains(&CoreClientAuthMethod::ClientSecretPost)
         });
         let id = ClientId::new(self.config.client_id.clone());
-        let secret =
-            ClientSecret::new(self.config.client_secret.live.now().best().expose().to_owned());
-        CoreClient::from_provider_metadata(metadata, id, Some(secret))
+        // Its secret may be replaced, so each call brings the one that counts then.
+        CoreClient::from_provider_metadata(metadata, id, None)
             .set_redirect_uri(self.redirect_uri.clone())
             .set_auth_type(if by_body { AuthType::RequestBody } else { AuthType::BasicAuth })
     }
