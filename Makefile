@@ -21,7 +21,7 @@ BENCH_ARGS ?= --write
 
 .PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox test-compose test-compose-local differential faults exhaustion fuzz lint-fuzz collisions
 .PHONY: bench bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
-.PHONY: release release-check deny clean
+.PHONY: release release-check deny unsafe clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
 help: ## List the targets
@@ -130,6 +130,7 @@ lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 	cargo clippy --workspace --all-targets -- -D warnings
 	.venv/bin/ruff format --config tests/ruff.toml --check --quiet tests benches
 	.venv/bin/ruff check --config tests/ruff.toml --quiet tests benches
+	@scripts/check-crates.py >/dev/null
 	@for script in scripts/*.sh examples/*/*.sh .ci/run; do bash -n "$$script"; done
 
 fmt: setup-tests ## Format the sources
@@ -155,6 +156,9 @@ release-check: ## The same, built twice in different folders, which has to give 
 
 deny: ## Check dependencies: advisories, licences, sources (builds cargo-deny at the first call)
 	@scripts/deny.sh
+
+unsafe: ## Count `unsafe` in our crates, and check that none is exempt from the lints that forbid it
+	@scripts/check-crates.py
 
 clean: ## Remove what was built, installed or started in this folder
 	cargo clean
