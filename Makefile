@@ -19,7 +19,7 @@ PYTEST_ARGS ?= -n 2
 TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .venv/bin/python
 BENCH_ARGS ?= --write
 
-.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox test-compose test-compose-local differential faults exhaustion fuzz lint-fuzz collisions
+.PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox test-compose test-compose-local differential faults exhaustion memcheck fuzz lint-fuzz collisions
 .PHONY: bench bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
 .PHONY: release release-check deny unsafe clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
@@ -86,6 +86,10 @@ test-compose-local: setup-tests setup-envoy ## The same on Debian without Docker
 
 faults: setup-envoy setup-tests dist ## Let Redis, provider and sidecar fail under load, judge every answer (FAULT_MINUTES=20 SEED=n)
 	$(TRIALS) -m faults --minutes $${FAULT_MINUTES:-20} --seed $${SEED:-1} --plot $(TARGET_DIR)/faults-memory.svg
+
+memcheck: setup-tests setup-bench programs ## Look for memory errors and leaks: core's tests and logins under valgrind (MEMCHECK_ARGS="--help")
+	PYTHONPATH=tests:tests/blackbox .venv/bin/python -m memcheck --core "$$(cargo test -q -p auth-core --test rules \
+		--no-run --message-format=json | sed -n 's/.*"executable":"\([^"]*\)".*/\1/p' | tail -n 1)" $(MEMCHECK_ARGS)
 
 exhaustion: setup-envoy setup-tests dist ## Flood gateway and sidecar, hold memory and upstream calls against their bounds
 	$(TRIALS) -m floods

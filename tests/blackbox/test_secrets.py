@@ -1,9 +1,11 @@
 """What opens a door is in no log and lies readable in no store, of a run with everything in it."""
 
+import re
 import time
 from contextlib import ExitStack
 from dataclasses import dataclass
 
+import httpx
 import pytest
 from harness.gateway import eventually
 from harness.oauth import Stack
@@ -30,6 +32,9 @@ def noted(request, tmp_path_factory, upstream) -> Noted:
             (folder / "redis").mkdir()
             redis = stack.enter_context(Redis(folder / "redis"))
         server = stack.enter_context(Stack(folder, upstream, redis, RUST_LOG="trace"))
+        levels = {"paths": "wasm:trace,http:debug"}
+        told = httpx.post(f"http://127.0.0.1:{server.envoy.admin_port}/logging", params=levels)
+        assert told.status_code == 200, told.text
         secrets = run(server)
         settings = server.server.environment
         secrets |= {name: settings[name] for name in own & settings.keys()}
@@ -39,13 +44,26 @@ def noted(request, tmp_path_factory, upstream) -> Noted:
             key_file = folder / "data" / "storage.key"
             secrets["the embedded store's key"] = key_file.read_text().strip()
         time.sleep(0.5)  # what is logged in the background
-        logged = server.server.log() + server.envoy.log()
+        logged = server.server.log()
+        by_envoy = records(server.envoy.log())
         place = folder / ("redis" if redis is not None else "data")
         kept = {it.name: it.read_bytes() for it in place.rglob("*") if it.is_file()}
-    assert "user-example-com-" in logged, (
-        "who logged in is told, so the search is in the right place"
-    )
+    for text in (logged, by_envoy["wasm"]):
+        assert "user-example-com-" in text, "who logged in is told: this is the right place"
+    assert secrets["first access token"] in by_envoy["http"], "Envoy's own debug log has headers"
+    logged += "".join(text for component, text in by_envoy.items() if component != "http")
     return Noted(secrets, logged, kept)
+
+
+def records(log: str) -> dict[str, str]:
+    """What each of Envoy's components has logged; a record may have several lines."""
+    found: dict[str, str] = {}
+    component = ""
+    for line in log.splitlines(keepends=True):
+        if begins := re.match(r"\[[\d: .-]+\]\[\d+\]\[\w+\]\[(\w+)\]", line):
+            component = begins[1]
+        found[component] = found.get(component, "") + line
+    return found
 
 
 def run(stack: Stack) -> dict[str, str]:

@@ -80,7 +80,7 @@ fn hex(digit: u8) -> Option<u8> {
 /// What stands at paths, found by the longest path of whole segments: `/mcp` matches `/mcp` and
 /// `/mcp/x`, never `/mcpx`. The cost grows with the segments of the longest entry, not with the
 /// number of entries.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct PathMap<T> {
     entries: HashMap<String, Vec<T>>,
     deepest: usize,

@@ -27,7 +27,7 @@ pub struct ConfigRefused {
 }
 
 /// Everything that the filter was told.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Config {
     pub(crate) issuers: Vec<Issuer>,
     pub(crate) resources: Vec<Resource>,
@@ -116,7 +116,7 @@ pub(crate) enum Route {
 }
 
 /// Who may issue tokens.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub struct Issuer {
     pub(crate) issuer: String,
     pub(crate) audiences: Vec<String>,
@@ -143,7 +143,7 @@ pub(crate) enum SessionMode {
 }
 
 /// The sidecar that knows the sessions.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Sessions {
     pub(crate) cluster: String,
     pub(crate) token: BearerToken,
@@ -155,6 +155,7 @@ pub(crate) struct Sessions {
 }
 
 /// The secret that the sidecar asks for; possibly none.
+#[derive(Clone)]
 pub(crate) struct BearerToken(String);
 
 impl BearerToken {
@@ -171,7 +172,7 @@ impl fmt::Debug for BearerToken {
 }
 
 /// Where an issuer's keys come from.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub enum KeySource {
     /// Written in the configuration.
     Fixed(Vec<VerificationKey>),
@@ -199,7 +200,7 @@ pub struct Jwks {
 }
 
 /// An MCP server behind the gateway.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct Resource {
     pub(crate) id: ResourceId,
     pub(crate) name: Option<String>,
@@ -216,7 +217,7 @@ pub(crate) struct Resource {
 }
 
 /// A claim that has to have, or to contain, one of these values: strings, numbers or booleans.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 pub(crate) struct ClaimRule {
     pub(crate) name: String,
     pub(crate) values: Vec<Value>,
@@ -226,7 +227,7 @@ pub(crate) struct ClaimRule {
 pub(crate) type ScopeHierarchy = Vec<(String, Vec<String>)>;
 
 /// The claims that rules are about, besides those that every token is read for.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct PolicyClaims {
     /// The names in [`ClaimRule`]s.
     pub(crate) names: Vec<String>,

@@ -8,7 +8,7 @@ use super::{
 use crate::needs::Needs;
 
 /// The rules of a resource.
-#[derive(Debug, Default)]
+#[derive(Clone, Debug, Default)]
 pub(crate) struct CallPolicy {
     pub(crate) rules: Vec<CallRule>,
     /// Whether `Mcp-Method` and `Mcp-Name` are believed without a look at the body.
@@ -16,7 +16,7 @@ pub(crate) struct CallPolicy {
 }
 
 /// What a call needs if it is of this method and name.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct CallRule {
     pub(crate) method: NamePattern,
     /// Absent: any name, or none.

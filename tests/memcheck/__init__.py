@@ -1,0 +1,1 @@
+"""Memory errors and leaks: the core's tests and a whole login under valgrind."""
