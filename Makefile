@@ -84,8 +84,8 @@ test-compose: setup-tests ## Build all images and try examples/docker-compose, i
 test-compose-local: setup-tests setup-envoy ## The same on Debian without Docker or an image registry: engine and base images are made here
 	scripts/local-docker.sh scripts/test-compose.sh
 
-faults: setup-envoy setup-tests dist ## Let Redis, provider and sidecar fail under load, judge every answer (FAULT_MINUTES=20 SEED=n)
-	$(TRIALS) -m faults --minutes $${FAULT_MINUTES:-20} --seed $${SEED:-1} --plot $(TARGET_DIR)/faults-memory.svg
+faults: setup-envoy setup-tests dist ## Let Redis, provider and sidecar fail under load, judge every answer (FAULT_MINUTES=20 SEED=n FAULT_ARGS=--logins)
+	$(TRIALS) -m faults --minutes $${FAULT_MINUTES:-20} --seed $${SEED:-1} --plot $(TARGET_DIR)/faults-memory.svg $(FAULT_ARGS)
 
 memcheck: setup-tests setup-bench programs ## Look for memory errors and leaks: core's tests and logins under valgrind (MEMCHECK_ARGS="--help")
 	PYTHONPATH=tests:tests/blackbox .venv/bin/python -m memcheck --core "$$(cargo test -q -p auth-core --test rules \

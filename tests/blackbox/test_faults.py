@@ -6,6 +6,7 @@ from collections import Counter
 
 import pytest
 
+from faults.logins import LoginWorld
 from faults.model import BITES, KEYS_KNOWN, LATE, Answer, Event, History, Token
 from faults.world import POLICIES, World
 
@@ -47,6 +48,21 @@ def test_faults_under_load_let_nobody_in_who_should_not_be(tmp_path, record_prop
     assert all(asked[it.name, status] > 50 for it in POLICIES for status in (200, 401)), asked
     assert sum(it.done < float("inf") for it in world.history.revoked.values()) > 20
     assert len(world.history.published) > 2, "nobody changed the keys"
+
+
+LOGIN_FAULTS = ("redis killed", "provider far too slow", "sidecar killed")
+
+
+@pytest.mark.timeout(180)
+def test_logins_and_refreshes_outlive_faults(tmp_path, record_property):
+    with LoginWorld(tmp_path, seed=1, people=8) as world:
+        by_name = {str(it): it for it in world.outages()}
+        world.run([by_name[name] for name in LOGIN_FAULTS], lambda: 2.0, lambda _: None)
+    record_property("counted", f"logins under faults: {dict(sorted(world.count.items()))}")
+    assert world.wrongs == {}
+    assert world.count["refreshes"] > 40
+    assert world.count["codes redeemed"] > 5
+    assert world.count["token endpoint 503"] + world.count["no answer"] > 20, "nothing failed"
 
 
 # --- the judge itself

@@ -9,11 +9,14 @@ import sys
 import tempfile
 import time
 from collections import Counter
+from collections.abc import Iterator
 from pathlib import Path
 
 from . import packets
+from .logins import LoginWorld
 from .model import PROMPT, Answer
-from .world import POLICIES, World
+from .outages import Outage
+from .world import LONGEST, POLICIES, SHORTEST, World
 
 # What the memory of a part may grow by between the second quarter of the time and the last: caches
 # fill, and revocations are kept.
@@ -28,7 +31,8 @@ def main() -> int:
         if command is not None:
             os.execvpe(command[0], command, os.environ | {packets.INSIDE: "1"})
     with tempfile.TemporaryDirectory(prefix="faults-") as folder:
-        return _run(arguments, Path(folder))
+        run = _run_logins if arguments.logins else _run
+        return run(arguments, Path(folder))
 
 
 def _arguments() -> argparse.Namespace:
@@ -38,9 +42,33 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--tokens", type=int, default=2000, help="at a time (default: 2000)")
     parser.add_argument("--callers", type=int, default=24, help="at a time (default: 24)")
     parser.add_argument("--pause", type=float, default=0.04, help="of a caller, s (default: 0.04)")
+    parser.add_argument("--logins", action="store_true", help="logins and refreshes instead")
     parser.add_argument("--plot", type=Path, help="where the picture of the memory goes (SVG)")
     parser.add_argument("--here", action="store_true", help="in no namespace: lose no packets")
     return parser.parse_args()
+
+
+def _run_logins(arguments: argparse.Namespace, folder: Path) -> int:
+    with LoginWorld(folder, arguments.seed, arguments.callers) as world:
+        end = time.monotonic() + arguments.minutes * 60
+        every, faults = world.outages(), 0
+
+        def in_time() -> Iterator[Outage]:
+            nonlocal faults
+            while time.monotonic() < end:
+                for fault in world.chance.sample(every, len(every)):
+                    if time.monotonic() < end:
+                        faults += 1
+                        yield fault
+
+        world.run(in_time(), lambda: world.chance.uniform(SHORTEST, LONGEST), say)
+    print(f"{faults} faults in {arguments.minutes:g} minutes, seed {arguments.seed}")
+    for what, count in sorted(world.count.items()):
+        print(f"{count:8} {what}")
+    print(f"{world.wrongs.total():8} wrong")
+    for what, count in world.wrongs.most_common(20):
+        print(f"WRONG {count} times: {what}")
+    return 1 if world.wrongs else 0
 
 
 def _run(arguments: argparse.Namespace, folder: Path) -> int:
