@@ -78,7 +78,7 @@ pub async fn serve(
     let server = AuthorizationServer::new(&config, &store, clock.clone())?;
     let internal = Internal {
         mcp_sessions: McpSessions::new(Arc::clone(&store)),
-        sessions: Sessions::new(Arc::clone(&store), config.revocation_ttl),
+        sessions: Sessions::of(&config, &store),
         store: Arc::clone(&store),
         page: page::Keys::new(config.tokens.as_ref(), clock),
         tokens: config.tokens.clone(),

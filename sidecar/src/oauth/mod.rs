@@ -126,7 +126,7 @@ impl AuthorizationServer {
         );
         let signing = SigningKeys::derive(&oauth.signing_keys)
             .expect("a configuration without a signing key is refused");
-        let sessions = Sessions::new(Arc::clone(store), config.revocation_ttl);
+        let sessions = Sessions::of(config, store);
         let clients = Clients::new(oauth, vault.clone(), clock.clone());
         let logins = Logins {
             vault: vault.clone(),

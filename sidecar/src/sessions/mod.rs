@@ -18,9 +18,12 @@ use auth_core::{
 
 use self::cursor::Unreadable;
 pub use self::report::{Unusable, is_identifier};
-use crate::store::{
-    FeedRead, Holder, Store, StoreFailure, Stored, Swap,
-    record::{Position, Record},
+use crate::{
+    config::Config,
+    store::{
+        FeedRead, Holder, Store, StoreFailure, Stored, Swap,
+        record::{Position, Record},
+    },
 };
 
 /// The most entries one page of the feed has, and the most sessions one page of a listing.
@@ -33,6 +36,9 @@ const ATTEMPTS: u32 = 50;
 pub struct Sessions {
     store: Arc<dyn Store>,
     revocation_ttl: Duration,
+    /// Of the access tokens that are issued here. The others' are not known to end within
+    /// `revocation_ttl`.
+    own_issuer: Option<String>,
 }
 
 /// One page of a listing.
@@ -78,7 +84,13 @@ pub enum NoPage {
 impl Sessions {
     /// `revocation_ttl`: how long revocations of users, clients and unseen sessions are kept.
     pub fn new(store: Arc<dyn Store>, revocation_ttl: Duration) -> Self {
-        Self { store, revocation_ttl }
+        Self { store, revocation_ttl, own_issuer: None }
+    }
+
+    /// As configured.
+    pub fn of(config: &Config, store: &Arc<dyn Store>) -> Self {
+        let own_issuer = config.oauth.as_ref().map(|oauth| oauth.url.as_str().to_owned());
+        Self { own_issuer, ..Self::new(Arc::clone(store), config.revocation_ttl) }
     }
 
     /// The session, unless it is unknown or has expired.
@@ -127,9 +139,7 @@ impl Sessions {
                     expires_at: whole(now + self.revocation_ttl),
                 },
             };
-            // By then every token of the session has ended. That it is revoked is known longer, but
-            // not to everybody.
-            let expires_at = record.expires_at().min(whole(now + self.revocation_ttl));
+            let expires_at = self.last_token_ends(&record, now);
             let entry = Revocation::Session { session_id: id.clone(), expires_at };
             self.store.publish(&entry).await?;
             if self.swap(there, record).await? {
@@ -138,6 +148,16 @@ impl Sessions {
             stand_back(attempt).await;
         }
         Err(contended())
+    }
+
+    /// A login of ours outlives its access tokens by weeks. Who looks it up is told to its end that
+    /// it is revoked; the feed need not tell everybody so long.
+    fn last_token_ends(&self, record: &Record, now: UnixTime) -> UnixTime {
+        let issuer = record.session().and_then(|session| session.token_issuer.as_ref());
+        match issuer.is_some() && issuer == self.own_issuer.as_ref() {
+            true => record.expires_at().min(whole(now + self.revocation_ttl)),
+            false => record.expires_at(),
+        }
     }
 
     /// Revokes every token of the holder that was issued up to this second, and all sessions.

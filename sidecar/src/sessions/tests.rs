@@ -59,14 +59,22 @@ async fn a_revoked_session_stays_revoked_until_it_has_expired() {
 }
 
 #[tokio::test]
-async fn the_feed_names_a_session_for_no_longer_than_its_tokens_may_live() {
+async fn the_feed_names_a_login_of_ours_for_no_longer_than_its_tokens_live() {
     let (sessions, clock, _folder) = sessions();
-    sessions.put(&id(1), report("alice", 30 * 24 * 3600)).await.unwrap();
+    let ours = "https://auth.example.com".to_owned();
+    let sessions = Sessions { own_issuer: Some(ours.clone()), ..sessions };
+    let long = |token_issuer| SessionReport { token_issuer, ..report("alice", 30 * 24 * 3600) };
+    sessions.put(&id(1), long(Some(ours))).await.unwrap();
+    sessions.put(&id(2), long(None)).await.unwrap();
     sessions.revoke(&id(1)).await.unwrap();
+    sessions.revoke(&id(2)).await.unwrap();
     clock.advance_secs(59);
-    assert_eq!(entries(&sessions).await.len(), 1);
+    assert_eq!(entries(&sessions).await.len(), 2);
     clock.advance_secs(1);
-    assert!(entries(&sessions).await.is_empty());
+    let [Revocation::Session { session_id, .. }] = &*entries(&sessions).await else {
+        panic!("the other's tokens may live for as long as its session");
+    };
+    assert_eq!(*session_id, id(2));
     let known = sessions.get(&id(1)).await.unwrap().unwrap();
     assert_eq!(known.revoked_at(), Some(UnixTime::from_secs(NOW)), "who asks is told");
 }
