@@ -1,6 +1,6 @@
 //! Every call to the host, in the words of `auth_core`.
 
-use std::{collections::HashMap, time::Duration, time::SystemTime};
+use std::{time::Duration, time::SystemTime};
 
 use auth_core::{
     decision::{Decision, HeaderEdits, LocalReply},
@@ -129,7 +129,7 @@ pub(crate) fn perform(outcome: &Outcome) -> Stream {
         info!("{line}");
     }
     if let Some(user_id) = &outcome.user_id {
-        set_filter_state("mcp_auth.user_id", user_id);
+        set_filter_state("mcp_auth.user_id", user_id.as_str());
     }
     if let Some(reason) = outcome.reason {
         set_filter_state("mcp_auth.reason", reason);
@@ -182,7 +182,8 @@ fn set_filter_state(name: &str, value: &str) {
 /// The host's counters. A second definition of a name would be a second counter, so each is defined
 /// once.
 pub(crate) struct Counters {
-    ids: HashMap<Metric, u32>,
+    /// Those that every request counts come first, so a search ends at once.
+    ids: Vec<(Metric, u32)>,
     revocation_entries: Option<u32>,
 }
 
@@ -209,7 +210,8 @@ impl Counters {
 
     /// Counts one.
     pub(crate) fn increment(&self, metric: Metric) {
-        if let Some(id) = self.ids.get(&metric)
+        let own = self.ids.iter().find(|(own, _)| *own == metric);
+        if let Some((_, id)) = own
             && let Err(status) = hostcalls::increment_metric(*id, 1)
         {
             error!("the host could not count {}: {status:?}", metric.name());

@@ -155,7 +155,7 @@ impl Fleet {
         own.streams += 1;
         let stream = StreamId(own.streams | whose);
         let outcome = own.gate.start(stream, head, false, self.now);
-        own.gate.take_counts();
+        drop(own.gate.take_counts());
         if own.gate.is_due(self.now) {
             self.tick_at(vm, self.now + AT_ONCE);
         }
@@ -189,7 +189,7 @@ impl Fleet {
     fn take(&mut self, vm: usize, id: &FetchId, outcome: FetchOutcome) {
         let own = &mut self.vms[vm];
         let fetched = own.gate.fetched(id, outcome, self.now);
-        own.gate.take_counts();
+        drop(own.gate.take_counts());
         if own.gate.is_due(self.now) {
             self.tick_at(vm, self.now + AT_ONCE);
         }

@@ -115,7 +115,7 @@ fn who<'l>((principal, token_issuer): Identified<'l>) -> Who<'l> {
     Who {
         user_id: principal.user_id.as_str(),
         issuer: &principal.identity_issuer,
-        token_issuer: Some(token_issuer).filter(|own| *own != principal.identity_issuer),
+        token_issuer: Some(token_issuer).filter(|own| *own != &*principal.identity_issuer),
         subject: principal.subject.as_deref(),
         client_id: principal.client_id.as_deref(),
         session_id: principal.session_id.as_str(),

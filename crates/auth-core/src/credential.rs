@@ -19,11 +19,12 @@ impl<'h> Credential<'h> {
     /// - [`Denial::MalformedRequest`] if there are several values, or the token is missing or is over
     ///   [`LONGEST_TOKEN`],
     /// - [`Denial::MalformedToken`] if the value is no text.
-    pub fn find(values: &[&'h [u8]]) -> Result<Self, Denial> {
-        let value = match values {
-            [] => return Err(Denial::MissingToken),
-            [value] => *value,
-            _ => return Err(Denial::MalformedRequest),
+    pub fn find(values: impl IntoIterator<Item = &'h [u8]>) -> Result<Self, Denial> {
+        let mut values = values.into_iter();
+        let value = match (values.next(), values.next()) {
+            (None, _) => return Err(Denial::MissingToken),
+            (Some(value), None) => value,
+            (Some(_), Some(_)) => return Err(Denial::MalformedRequest),
         };
         let value = std::str::from_utf8(value).map_err(|_| Denial::MalformedToken)?;
         let (scheme, rest) = value.split_at(value.find([' ', '\t', ',']).unwrap_or(value.len()));
@@ -146,7 +147,7 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_no_token() {
-        assert_eq!(Credential::find(&[b"Bearer \xff"]).err(), Some(Denial::MalformedToken));
+        assert_eq!(Credential::find([&b"Bearer \xff"[..]]).err(), Some(Denial::MalformedToken));
     }
 
     #[test]
@@ -160,8 +161,7 @@ mod tests {
     }
 
     fn find<'a>(values: &[&'a str]) -> Result<&'a str, Denial> {
-        let values: Vec<_> = values.iter().map(|value| value.as_bytes()).collect();
-        let token = Credential::find(&values)?.token();
+        let token = Credential::find(values.iter().map(|value| value.as_bytes()))?.token();
         check_one(token).map(|()| token)
     }
 }

@@ -1,6 +1,6 @@
 //! What becomes of a request: forwarded with edited headers, or answered here.
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc, sync::Arc};
 
 use crate::{
     config::Config, denial::Denial, needs::Needs, permit::Permit, request_head::RequestHead,
@@ -19,9 +19,9 @@ pub enum Decision {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct HeaderEdits {
     /// Fields to remove, all their copies.
-    pub remove: Vec<String>,
+    pub remove: Vec<Cow<'static, str>>,
     /// Fields to set, replacing all their copies.
-    pub set: Rc<[(Rc<str>, String)]>,
+    pub set: Rc<[(Rc<str>, Arc<str>)]>,
 }
 
 impl HeaderEdits {
@@ -47,20 +47,24 @@ impl HeaderEdits {
 
     fn remove_authorization(&mut self, head: &RequestHead, config: &Config) {
         if !config.forward_token && head.has("authorization") {
-            self.remove.push("authorization".to_owned());
+            self.remove.push(Cow::Borrowed("authorization"));
         }
     }
 }
 
 /// Names in the request that are, or could be taken for, identity headers. One that is set anyway
 /// needs no removal.
-fn imitations(head: &RequestHead, config: &Config, set: &[(Rc<str>, String)]) -> Vec<String> {
-    let mut names: Vec<String> = Vec::new();
+fn imitations(
+    head: &RequestHead,
+    config: &Config,
+    set: &[(Rc<str>, Arc<str>)],
+) -> Vec<Cow<'static, str>> {
+    let mut names: Vec<Cow<'static, str>> = Vec::new();
     for name in head.names() {
         let imitates = config.identity_headers.iter().any(|header| header.is_imitated_by(name));
         let replaced = || set.iter().any(|(set, _)| **set == *name);
         if imitates && !replaced() && !names.iter().any(|other| other == name) {
-            names.push(name.to_owned());
+            names.push(Cow::Owned(name.to_owned()));
         }
     }
     names

@@ -62,7 +62,8 @@ pub(crate) enum WaitsFor {
 struct Protected {
     head: RequestHead,
     resource: ResourceIndex,
-    token: String,
+    /// Of its token, which stays where it is in the head.
+    digest: Digest,
     inquiry: Inquiry,
     /// Whether its token was not known when it came.
     token_is_new: bool,
@@ -129,13 +130,13 @@ pub(crate) fn start(gate: &mut Gate, head: RequestHead, body_follows: bool, now:
         let edits = HeaderEdits::preflight(&head, &gate.config);
         return Step::Done(outcome::forward(gate, about, edits));
     }
-    let token = match token(&head, query) {
-        Ok(token) => token,
+    let digest = match token(&head, query) {
+        Ok(token) => gate.digest_key.digest(token.as_bytes()),
         Err(denial) => return Step::Done(outcome::deny(gate, about, &denial.into())),
     };
     let inquiry = Inquiry::begin(&resource.calls, gate.config.body_limit, &head, body_follows);
     let resource = index;
-    let request = Protected { head, resource, token, inquiry, token_is_new: false, body_follows };
+    let request = Protected { head, resource, digest, inquiry, token_is_new: false, body_follows };
     go_on(gate, request, Patience::default(), now)
 }
 
@@ -203,12 +204,11 @@ fn go_on(gate: &mut Gate, mut request: Protected, patience: Patience, now: UnixT
     }
 }
 
-fn token(head: &RequestHead, query: &str) -> Result<String, Denial> {
+fn token<'h>(head: &'h RequestHead, query: &str) -> Result<&'h str, Denial> {
     if credential::query_has_token(query) {
         return Err(Denial::MalformedRequest);
     }
-    let values: Vec<&[u8]> = head.values("authorization").collect();
-    Credential::find(&values).map(|credential| credential.token().to_owned())
+    Credential::find(head.values("authorization")).map(Credential::token)
 }
 
 /// From token to permit. A request that has waited comes here again from the start: what was good
@@ -220,7 +220,7 @@ fn judge(
     now: UnixTime,
 ) -> Result<Judged, Refusal> {
     let waits_for = |fetch| Ok(Judged::WaitsFor(WaitsFor::Fetch(fetch)));
-    let digest = gate.digest_key.digest(request.token.as_bytes());
+    let digest = request.digest;
     let principal = match gate.tokens.find(digest, &gate.rings, now) {
         Some(Known::Denied(denial, principal)) => {
             return Err(Refusal { principal, ..denial.into() });
@@ -231,7 +231,7 @@ fn judge(
             }
             principal
         }
-        None => match verify(gate, request, digest, patience, now)? {
+        None => match verify(gate, request, patience, now)? {
             Verified::Principal(principal) => {
                 request.token_is_new = true;
                 principal
@@ -331,20 +331,21 @@ enum Verified {
 fn verify(
     gate: &mut Gate,
     request: &Protected,
-    digest: Digest,
     patience: Patience,
     now: UnixTime,
 ) -> Result<Verified, Refusal> {
+    let digest = request.digest;
     if !patience.is_past_keys() {
         gate.count(Metric::TokenCacheMiss);
     }
     // What can be taken apart is one token.
-    let jwt = UntrustedJwt::parse(&request.token)
-        .or_else(|denial| credential::check_one(&request.token).and(Err(denial)))?;
+    let token = Credential::find(request.head.values("authorization"))?.token();
+    let jwt = UntrustedJwt::parse(token)
+        .or_else(|denial| credential::check_one(token).and(Err(denial)))?;
     let index = accepted_issuer(gate, request.resource, jwt.issuer()?)?;
     let issuer = &gate.config.issuers[index.0];
     let ring = &gate.rings[index.0];
-    match VerifiedClaims::verify(&request.token, jwt, (index, issuer), ring, &*gate.verifier) {
+    match VerifiedClaims::verify(token, jwt, (index, issuer), ring, &*gate.verifier) {
         Ok((claims, key)) => {
             let principal = Principal::new(&claims, &gate.config)
                 .inspect_err(|denial| gate.tokens.denied(digest, *denial, None, now))?;

@@ -83,7 +83,7 @@ impl Gate {
     pub fn new(config: Config, verifier: Box<dyn Verify>, digest_key: DigestKey) -> Self {
         let ring =
             |issuer: &Issuer| KeyRing::new(&issuer.keys, digest_key.spread(&issuer.issuer, 100));
-        let name = |(nth, issuer): (usize, &Issuer)| (issuer.issuer.clone(), IssuerIndex(nth));
+        let name = |(nth, issuer): (usize, &Issuer)| (issuer.issuer.to_string(), IssuerIndex(nth));
         Self {
             rings: config.issuers.iter().map(ring).collect(),
             tokens: TokenCache::new(config.token_cache),
@@ -247,7 +247,7 @@ impl Gate {
         if ring.generation() != generation {
             self.tokens.keys_changed();
         }
-        let issuer = self.config.issuers[issuer.0].issuer.clone();
+        let issuer = self.config.issuers[issuer.0].issuer.to_string();
         match accepted {
             Ok(usable) => {
                 self.count(Metric::JwksFetchOk);
@@ -277,8 +277,8 @@ impl Gate {
     }
 
     /// What was counted since the last call.
-    pub fn take_counts(&mut self) -> Vec<Metric> {
-        std::mem::take(&mut self.counted)
+    pub fn take_counts(&mut self) -> impl Iterator<Item = Metric> {
+        self.counted.drain(..)
     }
 
     pub(crate) fn count(&mut self, metric: Metric) {

@@ -1,6 +1,6 @@
 //! Identity headers: what an MCP server is told about the caller, and how nobody else gets to say it.
 
-use std::rc::Rc;
+use std::{borrow::Cow, rc::Rc};
 
 use crate::request_head::is_alike;
 
@@ -151,33 +151,33 @@ impl IdentityHeader {
 ///
 /// ```
 /// use auth_core::identity_header::encode;
-/// assert_eq!(encode("Åsa 100%"), Some("%C3%85sa 100%25".to_owned()));
+/// assert_eq!(encode("Åsa 100%").as_deref(), Some("%C3%85sa 100%25"));
 /// ```
-pub fn encode(value: &str) -> Option<String> {
+pub fn encode(value: &str) -> Option<Cow<'_, str>> {
     let (encoded, is_whole) = encode_up_to(value, LONGEST_VALUE);
     (is_whole && !encoded.is_empty()).then_some(encoded)
 }
 
 /// The same encoding of as much of `value` as fits into `most` bytes, and whether that is all of it.
-pub(crate) fn encode_up_to(value: &str, most: usize) -> (String, bool) {
+pub(crate) fn encode_up_to(value: &str, most: usize) -> (Cow<'_, str>, bool) {
     const DIGITS: &[u8; 16] = b"0123456789ABCDEF";
     let digit = |nibble: u8| char::from(DIGITS[usize::from(nibble)]);
     let is_plain = |byte: u8| matches!(byte, b' '..=b'~') && byte != b'%';
     if value.len() <= most && value.bytes().all(is_plain) {
-        return (value.to_owned(), true);
+        return (Cow::Borrowed(value), true);
     }
     let mut encoded = String::with_capacity(value.len().min(most));
     for byte in value.bytes() {
         let is_plain = is_plain(byte);
         if encoded.len() + if is_plain { 1 } else { 3 } > most {
-            return (encoded, false);
+            return (Cow::Owned(encoded), false);
         }
         match is_plain {
             true => encoded.push(char::from(byte)),
             false => encoded.extend(['%', digit(byte >> 4), digit(byte & 0xf)]),
         }
     }
-    (encoded, true)
+    (Cow::Owned(encoded), true)
 }
 
 #[cfg(test)]

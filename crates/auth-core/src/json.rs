@@ -6,7 +6,7 @@ use std::fmt;
 use serde::de::{
     Deserialize, DeserializeSeed, Deserializer, Error as _, MapAccess, SeqAccess, Visitor,
 };
-use serde_json::{Map, Number, Value};
+use serde_json::{Map, Number, Value, map::Entry};
 
 /// Reads one JSON value without duplicate members, and nothing after it.
 ///
@@ -156,10 +156,13 @@ impl<'de> Visitor<'de> for StrictSeed {
         let mut map = Map::new();
         while let Some(name) = access.next_key::<String>()? {
             let value = access.next_value_seed(StrictSeed)?;
-            if map.contains_key(&name) {
-                return Err(A::Error::custom(format_args!("duplicate key `{name}`")));
+            match map.entry(name) {
+                Entry::Vacant(member) => drop(member.insert(value)),
+                Entry::Occupied(member) => {
+                    let name = member.key();
+                    return Err(A::Error::custom(format_args!("duplicate key `{name}`")));
+                }
             }
-            map.insert(name, value);
         }
         Ok(Value::Object(map))
     }

@@ -8,6 +8,7 @@ use crate::{
     decision::LocalReply,
     denial::Denial,
     request_head::RequestHead,
+    resource_id::WELL_KNOWN,
     scope::Scope,
 };
 
@@ -26,6 +27,9 @@ struct Document<'r> {
 /// The resource whose document lies at exactly `path`. Where identifiers share a path, the request's
 /// host decides, else the first is taken.
 pub(crate) fn resource_at(config: &Config, path: &str, authority: &str) -> Option<ResourceIndex> {
+    if !path.starts_with(WELL_KNOWN) {
+        return None;
+    }
     let candidates = config.metadata.get(path)?;
     let own = |index: &ResourceIndex| config.resources[index.0].id.authority();
     let same = |index: &&ResourceIndex| own(index).eq_ignore_ascii_case(authority);
@@ -74,7 +78,7 @@ fn document(config: &Config, resource: &Resource) -> String {
         authorization_servers: resource
             .issuers
             .iter()
-            .map(|(index, _)| config.issuers[index.0].issuer.as_str())
+            .map(|(index, _)| &*config.issuers[index.0].issuer)
             .collect(),
         scopes_supported: scopes_supported(resource),
         bearer_methods_supported: ["header"],

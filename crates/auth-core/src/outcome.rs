@@ -19,6 +19,7 @@ use crate::{
     permit::Permit,
     principal::Principal,
     request_head::RequestHead,
+    user_id::UserId,
 };
 
 /// A decided request.
@@ -27,7 +28,7 @@ pub struct Outcome {
     /// What to do with it.
     pub decision: Decision,
     /// Whose it is, where that is known.
-    pub user_id: Option<String>,
+    pub user_id: Option<UserId>,
     /// Why it was denied, if it was.
     pub reason: Option<&'static str>,
     /// What it calls, where a rule had to know.
@@ -107,7 +108,7 @@ pub(crate) fn admit(
     let principal = permit.principal();
     let edits = HeaderEdits::permitted(permit, about.head, &gate.config);
     Outcome {
-        user_id: Some(principal.user_id.to_string()),
+        user_id: Some(principal.user_id.clone()),
         call: about.inquiry.call().map(Call::encoded),
         audit: line(gate, about, event, None, Some(principal)),
         watches_answer: claim.is_some(),
@@ -130,7 +131,7 @@ pub(crate) fn deny(gate: &mut Gate, about: About<'_>, refusal: &Refusal) -> Outc
     };
     let principal = principal.as_deref();
     Outcome {
-        user_id: principal.map(|principal| principal.user_id.to_string()),
+        user_id: principal.map(|principal| principal.user_id.clone()),
         reason: Some(denial.reason()),
         call: about.inquiry.call().map(Call::encoded),
         audit: line(gate, about, Event::Denied, Some(*denial), principal),
@@ -148,8 +149,8 @@ fn line(
     if !audit::is_wanted(gate.config.audit, event) {
         return None;
     }
-    let identified: Option<Identified<'_>> = principal
-        .map(|principal| (principal, gate.config.issuers[principal.issuer.0].issuer.as_str()));
+    let identified: Option<Identified<'_>> =
+        principal.map(|principal| (principal, &*gate.config.issuers[principal.issuer.0].issuer));
     let announced = || principal.and_then(|_| inquiry::announced(about.head));
     let call = about.inquiry.call().cloned().or_else(announced).as_ref().map(Call::encoded);
     Some(

@@ -43,9 +43,9 @@ impl TokenAccepted {
             return Err(Denial::WrongAudience);
         }
         principal.validity.check_lifetime(issuer.max_token_lifetime)?;
-        let client = principal.client_id.as_ref();
+        let client = principal.client_id.as_deref();
         let accepts_client = |accepted: &[String]| {
-            accepted.is_empty() || client.is_some_and(|client| accepted.contains(client))
+            accepted.is_empty() || accepted.iter().any(|one| Some(one.as_str()) == client)
         };
         if !accepts_client(&issuer.clients) || !accepts_client(&resource.clients) {
             return Err(Denial::ClientNotAllowed);

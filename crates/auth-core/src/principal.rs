@@ -1,6 +1,6 @@
 //! The principal: who a verified token speaks for, and the headers that tell an MCP server so.
 
-use std::{cell::OnceCell, rc::Rc, time::Duration};
+use std::{borrow::Cow, cell::OnceCell, rc::Rc, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -22,12 +22,14 @@ use crate::{
 pub struct Principal {
     pub(crate) issuer: IssuerIndex,
     pub(crate) user_id: UserId,
-    pub(crate) username: String,
-    pub(crate) identity_issuer: String,
-    pub(crate) subject: Option<String>,
-    pub(crate) client_id: Option<String>,
+    // Texts are shared with the headers that carry them as they are: a gateway remembers a hundred
+    // thousand principals.
+    pub(crate) username: Arc<str>,
+    pub(crate) identity_issuer: Arc<str>,
+    pub(crate) subject: Option<Arc<str>>,
+    pub(crate) client_id: Option<Arc<str>>,
     /// As the token says.
-    pub(crate) scopes: Vec<String>,
+    pub(crate) scopes: TokenScopes,
     /// What those bring with them.
     implied_scopes: Vec<String>,
     /// `acr` and `auth_time`, where some rule asks for them.
@@ -41,7 +43,21 @@ pub struct Principal {
     pub(crate) validity: Validity,
     pub(crate) audiences: Vec<String>,
     /// The identity headers, encoded.
-    pub(crate) headers: Rc<[(Rc<str>, String)]>,
+    pub(crate) headers: Rc<[(Rc<str>, Arc<str>)]>,
+}
+
+/// Scopes of a token, each once, joined by spaces: none has a space in it.
+#[derive(Debug)]
+pub(crate) struct TokenScopes(pub(crate) Arc<str>);
+
+impl TokenScopes {
+    pub(crate) fn iter(&self) -> impl Iterator<Item = &str> {
+        self.0.split(' ').filter(|scope| !scope.is_empty())
+    }
+
+    fn contains(&self, scope: &str) -> bool {
+        self.iter().any(|own| own == scope)
+    }
 }
 
 /// When a token is valid, in seconds since 1970.
@@ -68,16 +84,16 @@ impl Principal {
         let claim = |name: &String| Some((name.clone(), claims.get(name)?.clone()));
         let mut principal = Self {
             issuer: claims.issuer(),
-            user_id: UserId::new(username, identity_issuer, config.hash_digits),
-            username: username.to_owned(),
-            identity_issuer: identity_issuer.to_owned(),
-            subject: subject.map(str::to_owned),
+            user_id: UserId::new(username, &identity_issuer, config.hash_digits),
+            username: username.into(),
+            identity_issuer,
+            subject: subject.map(Arc::from),
             implied_scopes: implied(&scopes, &config.scope_hierarchy),
             acr: if wanted.acr { claims.text("acr")?.map(str::to_owned) } else { None },
             auth_time: if wanted.auth_time { claims.date("auth_time")? } else { None },
             policy_claims: wanted.names.iter().filter_map(claim).collect(),
             owner: OnceCell::new(),
-            client_id: client_id(claims)?.map(str::to_owned),
+            client_id: client_id(claims)?.map(Arc::from),
             scopes,
             session_id: claims.session_id().clone(),
             validity: Validity::read(claims)?,
@@ -114,8 +130,9 @@ impl Principal {
         leeway: Duration,
         now: UnixTime,
     ) -> Result<(), Denial> {
-        let own = || self.scopes.iter().chain(&self.implied_scopes);
-        let granted = |scope: &Scope| own().any(|own| own == scope.as_str());
+        let implied = |scope: &str| self.implied_scopes.iter().any(|own| own == scope);
+        let granted =
+            |scope: &Scope| self.scopes.contains(scope.as_str()) || implied(scope.as_str());
         if !needs.scopes.iter().all(granted) {
             return Err(Denial::InsufficientScope);
         }
@@ -145,20 +162,20 @@ impl Principal {
         header: &IdentityHeader,
         claims: &VerifiedClaims,
         issuer: &Issuer,
-    ) -> Option<(Rc<str>, String)> {
-        let encoded = match header.source() {
-            Source::UserId => identity_header::encode(self.user_id.as_str()),
-            Source::Username => identity_header::encode(&self.username),
-            Source::Issuer => identity_header::encode(&self.identity_issuer),
-            Source::TokenIssuer => identity_header::encode(&issuer.issuer),
-            Source::Subject => identity_header::encode(self.subject.as_deref()?),
-            Source::Scopes => identity_header::encode(&self.scopes.join(" ")),
-            Source::ClientId => identity_header::encode(self.client_id.as_deref()?),
-            Source::SessionId => identity_header::encode(self.session_id.as_str()),
-            Source::Claim(name) if name == "email" && !email_is_verified(claims) => None,
-            Source::Claim(name) => identity_header::encode(&claim_text(claims.get(name)?)?),
+    ) -> Option<(Rc<str>, Arc<str>)> {
+        let value = match header.source() {
+            Source::UserId => encoded(&self.user_id.shared())?,
+            Source::Username => encoded(&self.username)?,
+            Source::Issuer => encoded(&self.identity_issuer)?,
+            Source::TokenIssuer => encoded(&issuer.issuer)?,
+            Source::Subject => encoded(self.subject.as_ref()?)?,
+            Source::Scopes => encoded(&self.scopes.0)?,
+            Source::ClientId => encoded(self.client_id.as_ref()?)?,
+            Source::SessionId => identity_header::encode(self.session_id.as_str())?.into(),
+            Source::Claim(name) if name == "email" && !email_is_verified(claims) => return None,
+            Source::Claim(name) => identity_header::encode(&claim_text(claims.get(name)?)?)?.into(),
         };
-        Some((Rc::clone(header.name()), encoded?))
+        Some((Rc::clone(header.name()), value))
     }
 }
 
@@ -214,12 +231,17 @@ fn email_is_verified(claims: &VerifiedClaims) -> bool {
     }
 }
 
-fn identity_issuer<'c>(claims: &'c VerifiedClaims, issuer: &'c Issuer) -> Result<&'c str, Denial> {
-    match &issuer.identity_issuer_claim {
-        None => Ok(&issuer.issuer),
-        Some(claim) => {
-            claims.text(claim)?.filter(|text| !text.is_empty()).ok_or(Denial::MalformedToken)
-        }
+fn identity_issuer(claims: &VerifiedClaims, issuer: &Issuer) -> Result<Arc<str>, Denial> {
+    let Some(claim) = &issuer.identity_issuer_claim else { return Ok(Arc::clone(&issuer.issuer)) };
+    let named = claims.text(claim)?.filter(|text| !text.is_empty());
+    named.map(Arc::from).ok_or(Denial::MalformedToken)
+}
+
+/// A text as a header carries it: shared where it stays as it is.
+fn encoded(text: &Arc<str>) -> Option<Arc<str>> {
+    match identity_header::encode(text)? {
+        Cow::Borrowed(_) => Some(Arc::clone(text)),
+        Cow::Owned(encoded) => Some(encoded.into()),
     }
 }
 
@@ -232,8 +254,8 @@ fn client_id(claims: &VerifiedClaims) -> Result<Option<&str>, Denial> {
 
 /// Scopes of all the configured claims: strings are split at spaces, items of arrays stand for
 /// themselves. An item with a space in it would read as two scopes further on, so it counts for none.
-fn scopes(claims: &VerifiedClaims, issuer: &Issuer) -> Result<Vec<String>, Denial> {
-    let mut scopes: Vec<String> = Vec::new();
+fn scopes(claims: &VerifiedClaims, issuer: &Issuer) -> Result<TokenScopes, Denial> {
+    let mut scopes: Vec<&str> = Vec::new();
     for name in &issuer.scope_claims {
         let items = match claims.get(name) {
             Some(Value::String(text)) => text.split(' ').collect(),
@@ -241,16 +263,16 @@ fn scopes(claims: &VerifiedClaims, issuer: &Issuer) -> Result<Vec<String>, Denia
         };
         for item in items {
             let one = !item.is_empty() && !item.contains(char::is_whitespace);
-            if one && !scopes.iter().any(|scope| scope == item) {
-                scopes.push(item.to_owned());
+            if one && !scopes.contains(&item) {
+                scopes.push(item);
             }
         }
     }
-    Ok(scopes)
+    Ok(TokenScopes(scopes.join(" ").into()))
 }
 
 /// What these scopes bring with them.
-fn implied(scopes: &[String], hierarchy: &ScopeHierarchy) -> Vec<String> {
+fn implied(scopes: &TokenScopes, hierarchy: &ScopeHierarchy) -> Vec<String> {
     let granted = hierarchy.iter().filter(|(scope, _)| scopes.contains(scope));
     granted.flat_map(|(_, implied)| implied).cloned().collect()
 }

@@ -156,7 +156,7 @@ impl RevocationFeed {
             || principal
                 .client_id
                 .as_ref()
-                .is_some_and(|client| barred(self.revoked.clients.get(client)));
+                .is_some_and(|client| barred(self.revoked.clients.get(&**client)));
         if revoked { Err(Denial::SessionRevoked) } else { Ok(()) }
     }
 

@@ -163,12 +163,12 @@ fn report(principal: &Principal, token_issuer: &Issuer) -> SessionReport {
     SessionReport {
         session_id: None,
         user_id: principal.user_id.to_string(),
-        username: Some(principal.username.clone()),
-        issuer: principal.identity_issuer.clone(),
-        token_issuer: Some(token_issuer.issuer.clone()),
-        subject: principal.subject.clone(),
-        client_id: principal.client_id.clone(),
-        scopes: principal.scopes.clone(),
+        username: Some(principal.username.to_string()),
+        issuer: principal.identity_issuer.to_string(),
+        token_issuer: Some(token_issuer.issuer.to_string()),
+        subject: principal.subject.as_deref().map(str::to_owned),
+        client_id: principal.client_id.as_deref().map(str::to_owned),
+        scopes: principal.scopes.iter().map(str::to_owned).collect(),
         expires_at: principal.validity.end(token_issuer.leeway),
     }
 }

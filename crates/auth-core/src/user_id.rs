@@ -1,6 +1,6 @@
 //! The user id: an RFC 1123 label that names one user of one identity provider.
 
-use std::fmt;
+use std::{fmt, sync::Arc};
 
 use sha2::{Digest, Sha256};
 
@@ -45,7 +45,7 @@ impl Default for HashDigits {
 /// assert_eq!(id.as_str(), "user-example-com-11b07dcc");
 /// ```
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct UserId(String);
+pub struct UserId(Arc<str>);
 
 impl UserId {
     /// Computes the id of `username` at the identity provider `issuer`, both as received.
@@ -60,12 +60,17 @@ impl UserId {
             .take(digits.0)
             .map(|nibble| char::from(b"0123456789abcdef"[usize::from(nibble)]))
             .collect::<String>();
-        Self(format!("{}-{hash}", sanitized(username)))
+        Self(format!("{}-{hash}", sanitized(username)).into())
     }
 
     /// The id's text.
     pub fn as_str(&self) -> &str {
         &self.0
+    }
+
+    /// The same, to share.
+    pub(crate) fn shared(&self) -> Arc<str> {
+        Arc::clone(&self.0)
     }
 }
 
@@ -97,7 +102,7 @@ mod tests {
     const TENANT: &str = "https://tenant.auth0.com/";
 
     fn id(username: &str, issuer: &str) -> String {
-        UserId::new(username, issuer, HashDigits::default()).0
+        UserId::new(username, issuer, HashDigits::default()).to_string()
     }
 
     #[test]
@@ -114,7 +119,7 @@ mod tests {
     #[test]
     fn more_digits_continue_the_same_hash() {
         let digits = HashDigits::new(40).unwrap();
-        let long = UserId::new("user@example.com", TENANT, digits).0;
+        let long = UserId::new("user@example.com", TENANT, digits).to_string();
         assert!(long.starts_with("user-example-com-11b07dcc"));
         assert_eq!(long.len(), "user-example-com-".len() + 40);
         assert_eq!((HashDigits::new(7), HashDigits::new(41)), (None, None));

@@ -14,6 +14,7 @@ use auth_core::{
     request_head::RequestHead,
     signature::Software,
     time::UnixTime,
+    user_id::UserId,
 };
 use serde_json::{Map, Value, json};
 use tokio::runtime::Handle;
@@ -267,14 +268,16 @@ fn as_json(explanation: &Explanation) -> String {
         })
     };
     let findings: Vec<Value> = explanation.findings.iter().map(finding).collect();
-    let decision = explanation.outcome.as_ref().map(|outcome| match &outcome.decision {
+    let outcome = explanation.outcome.as_ref();
+    let user_id = outcome.and_then(|outcome| outcome.user_id.as_ref()).map(UserId::as_str);
+    let decision = outcome.map(|outcome| match &outcome.decision {
         Decision::Forward(edits) => {
             let headers: Map<String, Value> = edits
                 .set
                 .iter()
-                .map(|(name, value)| (name.to_string(), value.clone().into()))
+                .map(|(name, value)| (name.to_string(), (&**value).into()))
                 .collect();
-            json!({"allowed": true, "user_id": outcome.user_id, "headers": headers})
+            json!({"allowed": true, "user_id": user_id, "headers": headers})
         }
         Decision::Reply(reply) => {
             let headers: Map<String, Value> = reply
@@ -286,7 +289,7 @@ fn as_json(explanation: &Explanation) -> String {
                 "allowed": false,
                 "status": reply.status,
                 "reason": outcome.reason,
-                "user_id": outcome.user_id,
+                "user_id": user_id,
                 "headers": headers,
             })
         }

@@ -105,7 +105,9 @@ impl Model {
 
     fn judge_forward(&self, request: Request, edits: &HeaderEdits, now: u64) {
         let removes = |name: &str| edits.remove.iter().any(|removed| removed == name);
-        let set = |name: &str| edits.set.iter().find(|(set, _)| &**set == name);
+        let set = |name: &str| {
+            edits.set.iter().find(|(set, _)| &**set == name).map(|(_, value)| &**value)
+        };
         assert!(removes("x_user-id") || !request.has(T::ForgesUser), "a forged identity is left");
         match request.target() {
             Target::Open => return assert!(edits.set.is_empty()),
@@ -143,8 +145,8 @@ impl Model {
             }
         }
         let user_id = user_id(request.username(), request.issuer());
-        assert_eq!(set("x-user-id").map(|it| &it.1), Some(&user_id));
-        assert_eq!(set("x-session-id").map(|it| &it.1), Some(&session));
+        assert_eq!(set("x-user-id"), Some(&*user_id));
+        assert_eq!(set("x-session-id"), Some(&*session));
     }
 
     /// Whether a denial's reason is true.

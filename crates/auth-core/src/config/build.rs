@@ -92,7 +92,7 @@ fn issuer(field: &str, raw: &RawIssuer) -> Result<Issuer, ConfigRefused> {
         .map(|text| positive(at("max_token_lifetime"), text))
         .transpose()?;
     Ok(Issuer {
-        issuer: raw.issuer.clone(),
+        issuer: raw.issuer.as_str().into(),
         audiences: texts(&at("audiences"), &raw.audiences)?,
         keys: keys(&at("jwks"), &raw.jwks)?,
         algorithms: algorithms(&at("algorithms"), raw.algorithms.as_deref())?,
@@ -224,7 +224,7 @@ fn accepted_issuers(
         let field = format!("{field}[{nth}]");
         let index = issuers
             .iter()
-            .position(|issuer| issuer.issuer == *name)
+            .position(|issuer| *issuer.issuer == **name)
             .map(IssuerIndex)
             .ok_or_else(|| refused(&field, "this issuer is not in `issuers`"))?;
         if accepted.contains(&index) {

@@ -6,7 +6,7 @@ mod members;
 mod policy;
 mod raw;
 
-use std::{collections::HashMap, fmt, time::Duration};
+use std::{collections::HashMap, fmt, sync::Arc, time::Duration};
 
 use serde_json::Value;
 
@@ -118,7 +118,8 @@ pub(crate) enum Route {
 /// Who may issue tokens.
 #[derive(Clone, Debug)]
 pub struct Issuer {
-    pub(crate) issuer: String,
+    /// Shared by its principals, who are many.
+    pub(crate) issuer: Arc<str>,
     pub(crate) audiences: Vec<String>,
     pub(crate) keys: KeySource,
     pub(crate) algorithms: Vec<Algorithm>,

@@ -98,8 +98,7 @@ impl<'g> Teller<'g> {
             let text = "the query has a parameter access_token";
             return self.refuse("credential", Denial::MalformedRequest, text);
         }
-        let values: Vec<&[u8]> = self.head.values("authorization").collect();
-        match Credential::find(&values) {
+        match Credential::find(self.head.values("authorization")) {
             Ok(found) => {
                 let token = found.token().to_owned();
                 if let Err(denial) = credential::check_one(&token) {
@@ -168,7 +167,7 @@ impl<'g> Teller<'g> {
                 self.refuse("issuer", Denial::UnknownIssuer, text)
             }
             None => {
-                let known: Vec<_> = gate.config.issuers.iter().map(|i| i.issuer.as_str()).collect();
+                let known: Vec<_> = gate.config.issuers.iter().map(|i| &*i.issuer).collect();
                 let text = format!("{iss:?} is, byte for byte, none of {}", known.join(", "));
                 self.refuse("issuer", Denial::UnknownIssuer, text)
             }
@@ -281,7 +280,7 @@ impl<'g> Teller<'g> {
         let has_body = self.body.is_some();
         let mut inquiry = Inquiry::begin(&resource.calls, config.body_limit, self.head, has_body);
         inquiry.feed(&resource.calls, self.body.unwrap_or_default(), true);
-        self.note("scopes", format!("the token has {}", or_none(&principal.scopes.join(" "))));
+        self.note("scopes", format!("the token has {}", or_none(&principal.scopes.0)));
         self.note("needs", format!("every request here {}", needed(&resource.needs)));
         let needs = match &inquiry {
             Inquiry::Idle => resource.needs.clone(),

@@ -48,7 +48,7 @@ impl NameMember {
 impl Call {
     /// The call as logs may have it: bounded, and printable ASCII.
     pub(crate) fn encoded(&self) -> Self {
-        let short = |text: &str| identity_header::encode_up_to(text, LONGEST_LOGGED).0;
+        let short = |text: &str| identity_header::encode_up_to(text, LONGEST_LOGGED).0.into_owned();
         Self { method: short(&self.method), name: self.name.as_deref().map(short) }
     }
 

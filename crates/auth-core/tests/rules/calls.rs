@@ -278,7 +278,7 @@ fn the_identity_headers_name_the_granted_scopes_alone() {
     let mut caller = Caller::of(&config, "mcp:write");
     let head = caller.head("GET", &[]);
     let edits = caller.bench.edits(head);
-    assert!(edits.set.contains(&("x-user-scopes".into(), "mcp:write".to_owned())));
+    assert!(edits.set.contains(&("x-user-scopes".into(), "mcp:write".into())));
 }
 
 pub(crate) fn rules() -> Value {

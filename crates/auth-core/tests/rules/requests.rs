@@ -20,7 +20,7 @@ fn imitations_are_removed_and_each_name_once() {
     let fields = [&fields[..], &[("authorization", &authorization)]].concat();
     let edits = bench.edits(head("GET", "/mcp", &fields));
     assert_eq!(edits.remove, ["x_user_id", "x-user_id", "authorization"]);
-    assert!(edits.set.contains(&("x-user-id".into(), "alice-20e08ebb".to_owned())));
+    assert!(edits.set.contains(&("x-user-id".into(), "alice-20e08ebb".into())));
 }
 
 #[test]
@@ -29,7 +29,7 @@ fn a_header_that_this_token_does_not_fill_is_removed() {
     let authorization = format!("Bearer {token}");
     let fields = [("authorization", &*authorization), ("x-user-email", "root@x")];
     let edits = bench.edits(head("GET", "/mcp", &fields));
-    assert!(edits.remove.contains(&"x-user-email".to_owned()));
+    assert!(edits.remove.contains(&"x-user-email".into()));
     assert!(edits.set.iter().all(|(name, _)| &**name != "x-user-email"));
 }
 

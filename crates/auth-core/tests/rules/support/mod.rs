@@ -205,7 +205,7 @@ impl Bench {
         self.edits(bearing("/mcp", token))
             .set
             .iter()
-            .map(|(name, value)| (name.to_string(), value.clone()))
+            .map(|(name, value)| (name.to_string(), value.to_string()))
             .collect()
     }
 
@@ -274,7 +274,7 @@ impl Bench {
 
     /// How often `metric` was counted since the last call.
     pub(crate) fn counted(&mut self, metric: Metric) -> usize {
-        self.gate.take_counts().iter().filter(|counted| **counted == metric).count()
+        self.gate.take_counts().filter(|counted| *counted == metric).count()
     }
 }
 
