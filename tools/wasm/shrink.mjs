@@ -48,7 +48,7 @@ exported.filter((name) => !NEEDED.includes(name)).forEach((name) => module.remov
 const { BulkMemory, BulkMemoryOpt } = binaryen.Features;
 module.setFeatures(module.getFeatures() | BulkMemory | BulkMemoryOpt);
 binaryen.setOptimizeLevel(2);
-binaryen.setShrinkLevel(1);
+binaryen.setShrinkLevel(2);
 module.optimize();
 // Sections that registries and tools of the Bytecode Alliance read (`wasm-tools metadata show`).
 const text = (value) => new TextEncoder().encode(value);
