@@ -20,7 +20,7 @@ TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .ven
 BENCH_ARGS ?= --write
 
 .PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox test-compose test-compose-local differential faults exhaustion memcheck fuzz lint-fuzz collisions
-.PHONY: bench bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
+.PHONY: bench bench-breakdown bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
 .PHONY: release release-check deny unsafe clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
@@ -99,6 +99,9 @@ differential: ## Compare the filter with three other verifiers over 50,000 mutat
 
 bench: setup-envoy setup-tests setup-bench wasm ## Measure what the filter adds to a request, beside Envoy's own (BENCH_ARGS="--help")
 	ENVOY="$$(scripts/setup-envoy.sh)" PYTHONPATH=tests/blackbox:benches .venv/bin/python -m gateway $(BENCH_ARGS)
+
+bench-breakdown: setup-envoy setup-tests setup-bench wasm ## Measure which part of the filter costs what
+	ENVOY="$$(scripts/setup-envoy.sh)" PYTHONPATH=tests/blackbox:benches .venv/bin/python -m gateway.breakdown $(BENCH_ARGS)
 
 bench-footprint: setup-envoy setup-tests setup-bench wasm ## Measure what the filter takes of Envoy's start and memory
 	ENVOY="$$(scripts/setup-envoy.sh)" PYTHONPATH=tests/blackbox:benches .venv/bin/python -m gateway.footprint $(BENCH_ARGS)

@@ -102,7 +102,7 @@ filter in the same round, the median of the rounds; *spread* is their least and 
 holds a mode against Envoy's own `jwt_authn` in the same round, with the same algorithm, load and
 number of headers (five). All checks of the filter are on; audit lines are off, since `jwt_authn`
 writes none. *Mixed* is 10,000 users by Zipf's law and 5 % tokens that were never seen, with
-RS256. A goal that is missed says so by its figure.
+RS256.
 """
 
 

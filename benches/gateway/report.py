@@ -51,7 +51,7 @@ class Figures:
             spread = "" if name == "none" else f"{min(added):.2f} to {max(added):.2f}"
             ratio = self.ratio(name)
             times = "" if ratio is None else f"{ratio:.2f}"
-            goal = "" if mode.most is None else f"≤ {mode.most}"
+            goal = "" if mode.most is None else f"≤ {mode.most}: {verdict(ratio, mode.most)}"
             lines.append(
                 f"| {mode.label} | {whole:.2f} | {shown} | {spread} | {times} | {goal} "
                 f"| {self.a_second(name):,.0f} |"
@@ -81,6 +81,11 @@ class Figures:
                 f'<text x="{LEFT + length + 6:.1f}" y="{top + 14}">{value:.1f} µs</text>',
             ]
         return "\n".join([*parts, "</svg>", ""])
+
+
+def verdict(ratio: float, most: float) -> str:
+    """Whether a goal is reached."""
+    return "reached" if ratio <= most else "missed"
 
 
 def machine() -> str:
