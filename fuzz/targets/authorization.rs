@@ -7,7 +7,7 @@ use libfuzzer_sys::fuzz_target;
 
 fuzz_target!(|data: &[u8]| {
     let values: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
-    if let Ok(found) = Credential::find(&values) {
+    if let Ok(found) = Credential::find(values.iter().copied()) {
         let [value] = values.as_slice() else { panic!("several values, and one token") };
         let token = found.token();
         assert!(!token.is_empty() && token.len() <= LONGEST_TOKEN);
