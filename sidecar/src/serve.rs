@@ -21,8 +21,9 @@ use crate::{
 
 /// How often what has expired is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
-/// How long requests under way may take once the process is told to stop.
-const DRAIN: Duration = Duration::from_secs(10);
+/// How long requests under way may take once the process is told to stop: the identity provider has
+/// 13 s in a refresh. Kubernetes waits for 30.
+const DRAIN: Duration = Duration::from_secs(20);
 
 /// Why it does not run.
 #[derive(Debug, thiserror::Error)]
@@ -101,6 +102,7 @@ pub async fn serve(
     // Secrets that are replaced must not stay here.
     drop(config);
 
+    let under_way = server.as_ref().map(|server| server.under_way.clone()).unwrap_or_default();
     let (stopping, stopped) = watch::channel(false);
     let internal = internal_listener.answer(routes::router(internal), stopped.clone());
     let public = async {
@@ -108,10 +110,14 @@ pub async fn serve(
             listener.answer(oauth::router(server), stopped).await;
         }
     };
-    let serving = async { tokio::join!(internal, public) };
+    let serving = async {
+        tokio::join!(internal, public);
+        under_way.close();
+        under_way.wait().await;
+    };
     tokio::pin!(serving);
     tokio::select! {
-        _ = &mut serving => {}
+        () = &mut serving => {}
         () = stop => {
             tracing::info!("stopping: requests under way are finished");
             // Nobody listens only if serving has ended already.

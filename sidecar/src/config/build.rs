@@ -115,7 +115,13 @@ pub(crate) fn http_hosts(raw: &RawConfig) -> Result<HttpHosts, Refused> {
 
 pub(crate) fn public_url(raw: &RawConfig, http: &HttpHosts) -> Result<GivenUrl, Refused> {
     let name = "MCP_AUTH_URL";
-    GivenUrl::parse(required(raw, name)?, http).map_err(|why| Refused::new(name, &why))
+    let url = GivenUrl::parse(required(raw, name)?, http);
+    let url = url.map_err(|why| Refused::new(name, &why))?;
+    // The router would take these for something else than text.
+    match url.url().path().contains(['{', '}', ':', '*']) {
+        true => Err(Refused::new(name, "has a brace, a colon or an asterisk in its path")),
+        false => Ok(url),
+    }
 }
 
 fn hash_digits(raw: &RawConfig) -> Result<HashDigits, Refused> {

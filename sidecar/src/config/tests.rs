@@ -66,6 +66,8 @@ fn each_bad_value_is_refused_by_its_name() {
         ("MCP_AUTH_URL", "auth.example"),
         ("MCP_AUTH_URL", "http://auth.example"),
         ("MCP_AUTH_URL", "https://auth.example?x=y"),
+        ("MCP_AUTH_URL", "https://auth.example/:x"),
+        ("MCP_AUTH_URL", "https://auth.example/*x"),
         ("MCP_AUTH_URL", "https://user@auth.example"),
         ("MCP_RESOURCES", "https://mcp.example/mcp,"),
         ("MCP_RESOURCES", "https://mcp.example/mcp#fragment"),

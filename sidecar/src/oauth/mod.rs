@@ -41,6 +41,7 @@ use std::{path::PathBuf, sync::Arc};
 
 use auth_core::user_id::HashDigits;
 use axum::Router;
+use tokio_util::task::TaskTracker;
 
 use self::{
     client::Clients,
@@ -91,6 +92,8 @@ pub struct AuthorizationServer {
     pub tokens: Option<Tokens>,
     /// What time it is.
     pub clock: Clock,
+    /// What goes on though its client may have hung up.
+    pub under_way: TaskTracker,
 }
 
 /// Why there is no authorization server.
@@ -137,6 +140,8 @@ impl AuthorizationServer {
             issuer: oauth.url.as_str().to_owned(),
             hash_digits: config.user_id_hash_digits,
             lifetimes: oauth.lifetimes,
+            resources: oauth.resources.iter().map(|it| it.as_str().to_owned()).collect(),
+            scopes: oauth.scopes.clone(),
         };
         Ok(Some(Self {
             config: Arc::new(oauth.without_keys()),
@@ -152,6 +157,7 @@ impl AuthorizationServer {
             sessions,
             tokens: config.tokens.clone(),
             clock,
+            under_way: TaskTracker::new(),
         }))
     }
 

@@ -77,6 +77,11 @@ impl Logins {
             return Err(self.spent(&key, &redemption).await?);
         }
         self.record(&login, &digest).await?;
+        if !self.is_alive(&login).await? {
+            // Revoked before the session could be found: then nobody else has marked it.
+            self.end(&login, &digest, "the user or client was revoked meanwhile").await?;
+            return Err(OAuthError::InvalidGrant("the user or client was revoked meanwhile"));
+        }
         self.clients.used(&login.client_id, login.ends_at).await?;
         redeemed.login = Some(digest);
         self.vault.batch(&key.group).put(REDEEMED, &redeemed, REDEEMED_FOR).commit().await?;

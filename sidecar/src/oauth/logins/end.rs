@@ -65,8 +65,10 @@ impl Logins {
             session_id = session_id.as_str(),
             "a login ended"
         );
-        let (provider, upstream) = (self.provider.clone(), login.upstream.clone());
-        tokio::spawn(async move { provider.revoke(&upstream).await });
+        if self.provider.is_of(&login.identity) {
+            let (provider, upstream) = (self.provider.clone(), login.upstream.clone());
+            tokio::spawn(async move { provider.revoke(&upstream).await });
+        }
         Ok(())
     }
 

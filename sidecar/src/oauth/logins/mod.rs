@@ -49,6 +49,10 @@ pub struct Logins {
     pub hash_digits: HashDigits,
     /// How long things live.
     pub lifetimes: Lifetimes,
+    /// The resources that tokens may be for, as of now.
+    pub resources: Vec<String>,
+    /// The scopes that tokens may have, as of now.
+    pub scopes: Vec<String>,
 }
 
 /// What a client gets.

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use auth_core::time::UnixTime;
-
 use super::{Issued, LOCK, LOGIN, Logins, login_key};
 use crate::oauth::{
     error::OAuthError,
@@ -66,18 +64,25 @@ impl Logins {
         if renewal.resource.as_ref().is_some_and(|resource| *resource != login.resource) {
             return Err(OAuthError::InvalidTarget("the resource is not the one of the login"));
         }
-        let scopes = narrowed(login, &renewal.scopes)?;
         let now = self.vault.now().await?;
         if now >= login.refresh.expires_at {
             return Err(OVER);
         }
+        if !self.resources.contains(&login.resource) || !self.provider.is_of(&login.identity) {
+            // Another provider must not be shown this one's tokens either.
+            self.end(login, &digest, "its server or provider is no longer configured").await?;
+            return Err(OAuthError::InvalidGrant("what was granted is no longer offered"));
+        }
+        let scopes = self.narrowed(login, &renewal.scopes)?;
         if !self.is_alive(login).await? {
             self.end(login, &digest, "its session was revoked").await?;
             return Err(OAuthError::InvalidGrant("the login was ended"));
         }
         match login.refresh.judge(&renewal.token, now) {
-            Offered::Current => self.exchange(&read, renewal, &scopes, now).await,
+            Offered::Current => self.exchange(&read, renewal, &scopes).await,
             Offered::Raced(refresh) => {
+                // Whoever won may have failed to.
+                self.record(login, &digest).await?;
                 let access = self.access_token(login, &scopes, self.issue_at(login).await?)?;
                 Ok(Some(Issued { access, refresh }))
             }
@@ -93,7 +98,6 @@ impl Logins {
         read: &Read<Login>,
         renewal: &Renewal,
         scopes: &[String],
-        now: UnixTime,
     ) -> Result<Option<Issued>, OAuthError> {
         let login = &read.value;
         let digest = renewal.token.lookup.digest();
@@ -111,6 +115,15 @@ impl Logins {
                     self.unlock(&group, &holder).await?;
                     return Err(OAuthError::Provider(why));
                 }
+                Err(RefreshFailure::Unbelieved { upstream, why }) => {
+                    // The old tokens may be spent; with the new ones it can be tried again.
+                    next.upstream =
+                        UpstreamTokens { id_token: next.upstream.id_token.take(), ..*upstream };
+                    let lives = self.vault.now().await?.until(login.refresh.expires_at);
+                    let kept = self.vault.batch(&group).if_unchanged(LOGIN, read).remove(LOCK);
+                    kept.put(LOGIN, &next, lives).commit().await?;
+                    return Err(OAuthError::Provider(why));
+                }
                 Err(RefreshFailure::Refused(why)) => {
                     tracing::info!(cause = why, "the identity provider ended a login");
                     self.end(login, &digest, "the identity provider ended it").await?;
@@ -124,6 +137,8 @@ impl Logins {
             self.end(login, &digest, "the user has another name now").await?;
             return Err(OAuthError::InvalidGrant("the user has another name now: log in again"));
         }
+        // The provider may have taken its time, and the race for the successor begins only now.
+        let now = self.vault.now().await?;
         let expires_at = next.ends_at.min(now + self.lifetimes.refresh_token);
         let (state, successor) = RefreshState::rotate(&renewal.token, now, expires_at);
         next.refresh = state;
@@ -135,6 +150,22 @@ impl Logins {
         let access = self.access_token(&next, scopes, self.issue_at(&next).await?)?;
         metrics::counter!("mcp_auth_logins_total", "outcome" => "refreshed").increment(1);
         Ok(Some(Issued { access, refresh: successor }))
+    }
+
+    /// Of what was granted and is still offered, what is asked.
+    fn narrowed(&self, login: &Login, asked: &[String]) -> Result<Vec<String>, OAuthError> {
+        let mut granted = login.scopes.clone();
+        granted.retain(|scope| self.scopes.contains(scope));
+        if granted.is_empty() {
+            return Err(OAuthError::InvalidGrant("what was granted is no longer offered"));
+        }
+        if asked.is_empty() {
+            return Ok(granted);
+        }
+        match asked.iter().find(|scope| !granted.contains(scope)) {
+            Some(_) => Err(OAuthError::InvalidScope("more is asked than was granted".to_owned())),
+            None => Ok(asked.to_vec()),
+        }
     }
 
     /// Lets others have a try, unless one of them has the lock already because ours ended.
@@ -155,16 +186,6 @@ fn take_over(login: &mut Login, refreshed: Refreshed) {
     login.upstream = UpstreamTokens { id_token, ..refreshed.upstream };
     if let Some(identity) = refreshed.identity {
         login.identity = identity;
-    }
-}
-
-fn narrowed(login: &Login, asked: &[String]) -> Result<Vec<String>, OAuthError> {
-    if asked.is_empty() {
-        return Ok(login.scopes.clone());
-    }
-    match asked.iter().find(|scope| !login.scopes.contains(scope)) {
-        Some(_) => Err(OAuthError::InvalidScope("more is asked than was granted".to_owned())),
-        None => Ok(asked.to_vec()),
     }
 }
 

@@ -39,10 +39,7 @@ async fn decide(
 ) -> Result<Response, Refused> {
     let params = params.map_err(Refused::Page)?;
     let public_url = server.config.url.url();
-    if !is_from_here(headers, public_url) {
-        let foreign = OAuthError::AccessDenied("the form was sent by a page of another site");
-        return Err(Refused::Page(foreign));
-    }
+    sent_by_us(headers, public_url)?;
     let sealed = params.required("consent").map_err(Refused::Page)?;
     let now = server.clock.now();
     let here = (headers, public_url);
@@ -77,12 +74,14 @@ async fn to_provider(server: &AuthorizationServer, asked: Asked) -> Result<Respo
 
 /// Whether a page of ours sent the form, as far as the browser tells (RFC 9700 §4.7). Older ones
 /// do not, and then the cookie has to do alone.
-fn is_from_here(headers: &HeaderMap, public_url: &Url) -> bool {
+pub(super) fn sent_by_us(headers: &HeaderMap, public_url: &Url) -> Result<(), Refused> {
     let origin = public_url.origin().ascii_serialization();
     let site = headers.get("sec-fetch-site").map(HeaderValue::as_bytes);
     let is_ours = |value: &HeaderValue| value.as_bytes() == origin.as_bytes();
-    headers.get_all(header::ORIGIN).iter().all(is_ours)
-        && matches!(site, None | Some(b"same-origin" | b"none"))
+    let is_from_here = headers.get_all(header::ORIGIN).iter().all(is_ours)
+        && matches!(site, None | Some(b"same-origin" | b"none"));
+    let foreign = || OAuthError::AccessDenied("the form was sent by a page of another site");
+    is_from_here.then_some(()).ok_or_else(|| Refused::Page(foreign()))
 }
 
 #[cfg(test)]

@@ -1,13 +1,14 @@
 //! `/logout`: ends the login at the provider in this browser (RP-Initiated Logout §2), where the
 //! provider offers that. Nothing is remembered of it here: logins of clients go on.
 
-use axum::{extract::State, response::Response};
+use axum::{extract::State, http::HeaderMap, response::Response};
 
 use crate::oauth::{
     AuthorizationServer,
     error::OAuthError,
     pages,
     reply::{Refused, see_other},
+    routes::consent::sent_by_us,
 };
 
 /// Where the provider sends the browser afterwards.
@@ -23,8 +24,14 @@ pub(super) async fn ask(State(server): State<AuthorizationServer>) -> Response {
     }
 }
 
-/// Sends the browser to the provider.
-pub(super) async fn answer(State(server): State<AuthorizationServer>) -> Response {
+/// Sends the browser to the provider, if a page of ours asked.
+pub(super) async fn answer(
+    State(server): State<AuthorizationServer>,
+    headers: HeaderMap,
+) -> Response {
+    if let Err(refused) = sent_by_us(&headers, server.config.url.url()) {
+        return refused.answer(&server);
+    }
     match server.provider.logout_url(&server.endpoint(DONE)).await {
         Some(place) => see_other(place.as_str()),
         None => Refused::Page(OAuthError::UnknownAddress).answer(&server),
@@ -57,6 +64,15 @@ mod tests {
         assert_eq!(done, "https://auth.example.com/logout/done");
         let done = visit.send("GET", "/logout/done", &[]).await;
         assert!(done.body.contains("You are logged out"));
+    }
+
+    #[tokio::test]
+    async fn no_other_site_logs_anybody_out() {
+        let visit = Visit::start().await;
+        for foreign in [("origin", "https://evil.example"), ("sec-fetch-site", "cross-site")] {
+            let answer = visit.send_with("POST", "/logout", &[], &[foreign]).await;
+            assert_eq!((answer.status, answer.location()), (StatusCode::FORBIDDEN, None));
+        }
     }
 
     #[tokio::test]

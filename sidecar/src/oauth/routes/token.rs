@@ -28,7 +28,7 @@ pub(super) async fn answer(
     server.admit(address, &params)?;
     // A client that hangs up must not cut short what has begun: the provider's refresh token may
     // be spent by then.
-    let work = tokio::spawn(exchange(server.clone(), params));
+    let work = server.under_way.spawn(exchange(server.clone(), params));
     let issued = work.await.map_err(|_| OAuthError::TooSlow)??;
     Ok((NOT_STORED, Json(response(&server, &issued))))
 }

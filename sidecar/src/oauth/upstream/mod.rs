@@ -105,7 +105,7 @@ pub enum LoginFailure {
 }
 
 /// Why a refresh brought nothing.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
+#[derive(Clone, Debug, thiserror::Error)]
 pub enum RefreshFailure {
     /// The provider says that the login is over.
     #[error("it ended the login: {0}")]
@@ -113,6 +113,15 @@ pub enum RefreshFailure {
     /// It does not answer, or not as it should: later it may.
     #[error("{0}")]
     Unavailable(String),
+    /// What it says of the user cannot be believed. Its tokens count, since the old ones may be
+    /// spent.
+    #[error("{why}")]
+    Unbelieved {
+        /// The new tokens.
+        upstream: Box<UpstreamTokens>,
+        /// What is wrong.
+        why: String,
+    },
 }
 
 impl Provider {
@@ -217,10 +226,18 @@ impl Provider {
                 tracing::warn!(%cause, "who a user is could not be read again at a refresh");
                 None
             }
-            Ok(Err(cause)) => return Err(RefreshFailure::Unavailable(cause.to_string())),
+            Ok(Err(cause)) => {
+                let (upstream, why) = (Box::new(upstream), cause.to_string());
+                return Err(RefreshFailure::Unbelieved { upstream, why });
+            }
             Err(_) => None,
         };
         Ok(Refreshed { upstream, identity })
+    }
+
+    /// Whether it is this provider that vouches for the user.
+    pub fn is_of(&self, identity: &Identity) -> bool {
+        identity.issuer == self.0.config.issuer.as_str()
     }
 
     /// Tells the provider that its tokens are no longer needed (RFC 7009), if it takes that. Whether

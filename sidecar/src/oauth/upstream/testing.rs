@@ -58,6 +58,10 @@ pub(crate) struct Says {
     pub(crate) tokens: Value,
     /// What the token endpoint answers, if it fails.
     pub(crate) token_failure: Option<(StatusCode, Value)>,
+    /// The refresh token that is good.
+    pub(crate) refresh_token: &'static str,
+    /// A clock, and how many seconds pass on it while tokens are made.
+    pub(crate) takes: Option<(Clock, u64)>,
     /// Whether everything else fails as well.
     pub(crate) is_away: bool,
     /// Requests so far, by path.
@@ -87,6 +91,8 @@ impl TestProvider {
             userinfo: (StatusCode::OK, json!({"sub": "alice"})),
             tokens: json!({}),
             token_failure: None,
+            refresh_token: "refresh-1",
+            takes: None,
             is_away: false,
             calls: Vec::new(),
             published: key.clone(),
@@ -257,7 +263,7 @@ async fn token(
             }
             Some(login.nonce)
         }
-        _ if form["refresh_token"] == "refresh-1" => None,
+        _ if form["refresh_token"] == provider.says().refresh_token => None,
         _ => return Err(refused("invalid_grant")),
     };
     let mut tokens = json!({
@@ -265,6 +271,9 @@ async fn token(
         "refresh_token": "refresh-1", "id_token": provider.id_token(nonce.as_deref()),
     });
     lay_over(&mut tokens, &provider.says().tokens);
+    if let Some((clock, seconds)) = &provider.says().takes {
+        clock.advance_secs(*seconds);
+    }
     Ok(Json(tokens))
 }
 

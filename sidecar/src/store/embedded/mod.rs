@@ -52,11 +52,12 @@ impl EmbeddedStore {
     /// [`OpenFailure`] if the folder or the file in it cannot be used.
     pub fn open(folder: &Path, clock: Clock) -> Result<Self, OpenFailure> {
         make_private_folder(folder)?;
-        let database =
-            Database::create(folder.join("store.redb")).map_err(|failure| match failure {
-                DatabaseError::DatabaseAlreadyOpen => OpenFailure::InUse,
-                other => OpenFailure::File(other.into()),
-            })?;
+        let file = folder.join("store.redb");
+        make_private_file(&file)?;
+        let database = Database::create(&file).map_err(|failure| match failure {
+            DatabaseError::DatabaseAlreadyOpen => OpenFailure::InUse,
+            other => OpenFailure::File(other.into()),
+        })?;
         make_tables(&database).map_err(OpenFailure::File)?;
         let database = Arc::new(database);
         let writer = Writer::start(Arc::clone(&database))?;
@@ -177,10 +178,31 @@ fn make_private_folder(folder: &Path) -> std::io::Result<()> {
     std::fs::DirBuilder::new().recursive(true).mode(0o700).create(folder)
 }
 
+/// The folder may have been there, for others to look into.
+fn make_private_file(file: &Path) -> std::io::Result<()> {
+    use std::os::unix::fs::{OpenOptionsExt, PermissionsExt};
+    std::fs::OpenOptions::new().create(true).append(true).mode(0o600).open(file)?;
+    std::fs::set_permissions(file, std::fs::Permissions::from_mode(0o600))
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::store::suite;
+
+    #[test]
+    fn nobody_else_can_read_the_file_whatever_the_folder_is() {
+        use std::os::unix::fs::PermissionsExt;
+        let folder = tempfile::tempdir().unwrap();
+        let mode = |path: &Path| path.metadata().unwrap().permissions().mode() & 0o777;
+        std::fs::set_permissions(folder.path(), std::fs::Permissions::from_mode(0o755)).unwrap();
+        let file = folder.path().join("store.redb");
+        for _ in 0..2 {
+            drop(EmbeddedStore::open(folder.path(), Clock::system()).unwrap());
+            assert_eq!(mode(&file), 0o600);
+            std::fs::set_permissions(&file, std::fs::Permissions::from_mode(0o644)).unwrap();
+        }
+    }
 
     fn store() -> (EmbeddedStore, tempfile::TempDir) {
         let folder = tempfile::tempdir().unwrap();

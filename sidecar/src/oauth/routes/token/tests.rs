@@ -3,6 +3,9 @@ use serde_json::{Value, json};
 
 use crate::oauth::{
     access_token::AccessToken,
+    error::OAuthError,
+    logins::Renewal,
+    refresh_token::RefreshToken,
     testing::logins::{Got, Visit, changed, request},
 };
 
@@ -212,6 +215,55 @@ async fn a_refresh_token_used_again_later_ends_the_login() {
     refresh(&visit, text(&first, "refresh_token")).await.assert_refused("invalid_grant");
     assert!(!is_alive(&visit, &second).await);
     refresh(&visit, text(&second, "refresh_token")).await.assert_refused("invalid_grant");
+}
+
+#[tokio::test]
+async fn the_race_begins_when_a_slow_provider_has_answered() {
+    let visit = Visit::start().await;
+    let first = redeem(&visit, &code(&visit).await).await.issued();
+    visit.provider.says().takes = Some((visit.server().clock.clone(), 9));
+    let second = refresh(&visit, text(&first, "refresh_token")).await.issued();
+    visit.server().clock.advance_secs(9);
+    let raced = refresh(&visit, text(&first, "refresh_token")).await.issued();
+    assert_eq!(raced["refresh_token"], second["refresh_token"]);
+}
+
+#[tokio::test]
+async fn tokens_of_the_provider_are_kept_though_its_id_token_is_not_believed() {
+    let visit = Visit::start().await;
+    let first = redeem(&visit, &code(&visit).await).await.issued();
+    visit.provider.says().tokens = json!({"refresh_token": "refresh-2"});
+    visit.provider.says().claims = json!({"aud": "another client"});
+    let refused = refresh(&visit, text(&first, "refresh_token")).await;
+    assert_eq!(refused.status, StatusCode::SERVICE_UNAVAILABLE);
+    visit.provider.says().claims = json!({});
+    visit.provider.says().refresh_token = "refresh-2";
+    refresh(&visit, text(&first, "refresh_token")).await.issued();
+}
+
+#[tokio::test]
+async fn what_is_no_longer_offered_is_not_refreshed() {
+    let visit = Visit::start().await;
+    let asked = changed("scope", Some("mcp:read mcp:write"));
+    let code = visit.log_in(&asked).await.reply()["code"].clone();
+    let answer = redeem(&visit, &code).await.issued();
+    let token = RefreshToken::parse(text(&answer, "refresh_token")).unwrap();
+    let renewal = || Renewal {
+        client_id: "client-1".to_owned(),
+        token: token.clone(),
+        scopes: Vec::new(),
+        resource: None,
+    };
+    let mut logins = visit.server().logins.clone();
+    logins.scopes = vec!["mcp:admin".to_owned()];
+    assert!(matches!(logins.renew(renewal()).await, Err(OAuthError::InvalidGrant(_))));
+    logins.scopes = vec!["mcp:read".to_owned()];
+    let issued = logins.renew(renewal()).await.unwrap();
+    assert_eq!(issued.access.scope, "mcp:read");
+    logins.resources = vec!["https://other.example/mcp".to_owned()];
+    let next = Renewal { token: issued.refresh, ..renewal() };
+    assert!(matches!(logins.renew(next).await, Err(OAuthError::InvalidGrant(_))));
+    assert!(!is_alive(&visit, &answer).await);
 }
 
 #[tokio::test]
