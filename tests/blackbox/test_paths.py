@@ -324,6 +324,14 @@ def test_options_that_are_no_preflight_need_a_token(gateway, fields):
     gateway.assert_denied("missing_token", method="OPTIONS", fields=fields)
 
 
+@pytest.mark.parametrize("path", ["/mcp", "/mcp/x", "/origins"])
+def test_a_preflight_that_carries_a_call_needs_a_token(gateway, path):
+    """Servers that do not look at the method would take it for a POST."""
+    fields = [*preflight("https://app.example"), ("content-type", "application/json")]
+    call = b'{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete"}}'
+    gateway.assert_denied("missing_token", path, method="OPTIONS", fields=fields, body=call)
+
+
 def test_a_get_with_preflight_fields_needs_a_token(gateway):
     gateway.assert_denied("missing_token", fields=preflight("https://app.example"))
 

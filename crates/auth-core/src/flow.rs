@@ -126,7 +126,7 @@ pub(crate) fn start(gate: &mut Gate, head: RequestHead, body_follows: bool, now:
     if !target::accepts_origin(resource, &head) {
         return Step::Done(outcome::deny(gate, about, &Denial::OriginNotAllowed.into()));
     }
-    if metadata::is_preflight(&head) {
+    if metadata::is_preflight(&head, body_follows) {
         let edits = HeaderEdits::preflight(&head, &gate.config);
         return Step::Done(outcome::forward(gate, about, edits));
     }

@@ -49,14 +49,17 @@ pub(crate) fn answer(
 ) -> Result<LocalReply, Denial> {
     match head.text(":method") {
         Some("GET" | "HEAD") => Ok(LocalReply::document(document(config, resource))),
-        Some("OPTIONS") if is_preflight(head) => Ok(LocalReply::preflight()),
+        // Answered here, so that nobody reads a body.
+        Some("OPTIONS") if is_preflight(head, false) => Ok(LocalReply::preflight()),
         _ => Err(Denial::MethodNotAllowed),
     }
 }
 
-/// Whether a request is a CORS preflight (Fetch standard, §4.9).
-pub(crate) fn is_preflight(head: &RequestHead) -> bool {
-    head.text(":method") == Some("OPTIONS")
+/// Whether a request is a CORS preflight (Fetch standard, §4.9). With a body it is none: a server
+/// that does not look at the method would take it for a call.
+pub(crate) fn is_preflight(head: &RequestHead, body_follows: bool) -> bool {
+    !body_follows
+        && head.text(":method") == Some("OPTIONS")
         && head.has("origin")
         && head.has("access-control-request-method")
 }

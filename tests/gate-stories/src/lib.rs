@@ -123,7 +123,7 @@ impl Telling {
 
     fn come(&mut self, request: Request) {
         self.last += 1;
-        let (id, body_follows) = (self.last, request.method() == "POST");
+        let (id, body_follows) = (self.last, request.has_body());
         let coming =
             Coming { request, came_at: self.now, body: request.body(), sent: 0, is_watched: false };
         self.requests.insert(id, coming);

@@ -117,7 +117,7 @@ impl Model {
         assert!(!request.has(T::OtherOrigin), "another site's page got on");
         let has_token = !request.has(T::NoToken) || request.has(T::TwoTokens);
         assert!(removes("authorization") || !has_token, "the token goes on");
-        if request.has(T::Preflight) {
+        if request.has(T::Preflight) && !request.has_body() {
             return assert!(edits.set.is_empty());
         }
         assert!(has_token && !request.is_two_things(), "{request:?}");
@@ -278,7 +278,7 @@ impl Request {
     }
 
     fn call(self) -> Call {
-        if self.method() != "POST" {
+        if !self.has_body() {
             return Call::None;
         }
         if self.has(T::FatBody) {

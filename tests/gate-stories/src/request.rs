@@ -66,6 +66,11 @@ impl Request {
         }
     }
 
+    /// A preflight has one too, unless it is told otherwise: then it is none.
+    pub(crate) fn has_body(self) -> bool {
+        !self.has(T::Get)
+    }
+
     pub(crate) fn body(self) -> Vec<u8> {
         let call = |name: &str| json!({"jsonrpc": "2.0", "id": 1, "method": "tools/call", "params": {"name": name}});
         let mut body = match self.says {

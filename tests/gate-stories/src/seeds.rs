@@ -133,7 +133,7 @@ fn going_on() -> Vec<Seed> {
             ],
         ),
         seed("public", WithoutIdentity, &[Step::Come(GOOD.with(T::OpenPath))]),
-        seed("preflight", WithoutIdentity, &[Step::Come(GOOD.with(T::Preflight))]),
+        seed("preflight", WithoutIdentity, &[Step::Come(get.with(T::Preflight))]),
         seed("document", Document, &[Step::Come(get.with(T::MetadataPath))]),
         seed("held-and-left", Left, &[Step::Come(GOOD), FETCH, Step::Leave { of: 0 }]),
     ]
@@ -150,7 +150,11 @@ fn denied_at_once() -> Vec<Seed> {
         ("missing_token", "no-token", T::NoToken),
         ("method_not_allowed", "post-to-metadata", T::MetadataPath),
     ];
-    at_once.map(|(reason, name, it)| seed(name, Reached::Denied(reason), &[twist(it)])).into()
+    let with_body = Step::Come(GOOD.with(T::Preflight).with(T::NoToken));
+    let mut seeds: Vec<Seed> =
+        at_once.map(|(reason, name, it)| seed(name, Reached::Denied(reason), &[twist(it)])).into();
+    seeds.push(seed("preflight-with-a-call", Reached::Denied("missing_token"), &[with_body]));
+    seeds
 }
 
 fn denied_by_token() -> Vec<Seed> {

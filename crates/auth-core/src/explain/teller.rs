@@ -49,7 +49,7 @@ impl<'g> Teller<'g> {
         let index = self.path(path)?;
         let resource = &self.gate.config.resources[index.0];
         self.origin(resource)?;
-        if metadata::is_preflight(self.head) {
+        if metadata::is_preflight(self.head, self.body.is_some()) {
             return self.note("preflight", "a CORS preflight passes without a token").stop();
         }
         let token = self.credential(query)?;

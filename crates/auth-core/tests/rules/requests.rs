@@ -78,6 +78,19 @@ fn options_that_are_no_preflight_need_a_token() {
 }
 
 #[test]
+fn a_preflight_with_a_body_needs_a_token() {
+    let call = r#"{"jsonrpc":"2.0","id":1,"method":"tools/call","params":{"name":"delete"}}"#;
+    let fields = [
+        ("origin", "https://app.example"),
+        ("access-control-request-method", "POST"),
+        ("content-type", "application/json"),
+    ];
+    let head = head("OPTIONS", "/mcp", &fields);
+    let outcome = Bench::new(&config()).send_with_body(head, &[call]).expect("decided");
+    assert_eq!(word(&outcome), "missing_token");
+}
+
+#[test]
 fn only_options_is_a_preflight() {
     let fields = [("origin", "https://a.example"), ("access-control-request-method", "POST")];
     for method in ["GET", "POST", "options", ""] {
