@@ -63,12 +63,20 @@ impl Root {
         })
     }
 
-    fn make(&mut self, fetch: &Fetch) {
-        // The gate asks again for what the host lost; a late answer to the lost call is no answer.
-        self.under_way.retain(|_, id| *id != fetch.id);
-        match host::dispatch(fetch) {
-            Ok(token) => drop(self.under_way.insert(token, fetch.id.clone())),
-            Err(outcome) => self.finish(&fetch.id, outcome),
+    /// Makes the calls, and finishes those that the host refuses after all others are made: a call
+    /// that is made after a request was answered would be that request's, and end with it.
+    fn make(&mut self, fetches: Vec<Fetch>) {
+        let mut refused = Vec::new();
+        for fetch in fetches {
+            // The gate asks again for what the host lost; a late answer to the lost call is no answer.
+            self.under_way.retain(|_, id| *id != fetch.id);
+            match host::dispatch(&fetch) {
+                Ok(token) => drop(self.under_way.insert(token, fetch.id)),
+                Err(outcome) => refused.push((fetch.id, outcome)),
+            }
+        }
+        for (id, outcome) in refused {
+            self.finish(&id, outcome);
         }
     }
 
@@ -117,6 +125,8 @@ impl RootContext for Root {
             error!("{refused}; until this is mended every request is answered 503");
         }
         self.tick_period = gate.as_ref().map_or(Duration::from_secs(1), Gate::tick_period);
+        // Answers to the old gate's calls are none to the new one's.
+        self.under_way.clear();
         *self.shared().gate.borrow_mut() = gate.ok();
         host::tick_soon();
         true
@@ -125,9 +135,7 @@ impl RootContext for Root {
     fn on_tick(&mut self) {
         host::tick_every(self.tick_period);
         let due = self.shared().with_gate(|gate| gate.due(host::now())).unwrap_or_default();
-        for fetch in &due {
-            self.make(fetch);
-        }
+        self.make(due);
         let overdue = self.shared().with_gate(|gate| gate.overdue(host::now())).unwrap_or_default();
         for (stream, outcome) in &overdue {
             host::perform_on(*stream, outcome);

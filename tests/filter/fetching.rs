@@ -118,6 +118,22 @@ fn a_request_that_meets_an_unknown_cluster_first_is_denied_by_the_next_tick() {
 }
 
 #[test]
+fn what_is_fetched_after_an_unknown_cluster_belongs_to_no_request() {
+    let mut config = config();
+    let known = config["issuers"][0].clone();
+    config["issuers"][0]["jwks"]["cluster"] = "nowhere".into();
+    config["issuers"].as_array_mut().expect("a list").push(known);
+    config["issuers"][1]["issuer"] = "https://other.example/".into();
+    let host = host(&config);
+    host.start().expect("it starts");
+    let stream = send(&host, &SigningKey::new("a").sign(&claims()));
+    host.advance(MILLISECOND);
+    assert_denied(&stream, 503, "jwks_unavailable");
+    // A call that a request has made ends with the request.
+    assert!(host.take_call().by_root);
+}
+
+#[test]
 fn a_lost_fetch_answers_503_after_its_deadline_and_grace() {
     let host = started(&config());
     lose(&host);

@@ -21,6 +21,9 @@ pub struct Call {
     pub trailers: Headers,
     /// After this time the host answers with a synthetic 504; `None` waits for ever.
     pub timeout: Option<Duration>,
+    /// Whether it outlives every stream. Envoy cancels a call that a stream has made, itself or as
+    /// the effective context, when the stream ends.
+    pub by_root: bool,
 }
 
 impl Call {

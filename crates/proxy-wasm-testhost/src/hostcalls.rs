@@ -294,7 +294,9 @@ impl State {
         let token = u32::try_from(self.calls.len() + 1).map_err(|_| Status::InternalFailure)?;
         let timeout = (timeout > 0).then(|| Duration::from_millis(timeout.into()));
         let trailers = decode_map(trailers).ok_or(Status::BadArgument)?;
-        let call = Call { token, cluster, headers, body: body.to_vec(), trailers, timeout };
+        let by_root = self.context() == ROOT;
+        let body = body.to_vec();
+        let call = Call { token, cluster, headers, body, trailers, timeout, by_root };
         let deadline = timeout.map(|timeout| self.elapsed + timeout);
         self.calls.push(Dispatched { call, state: CallState::InFlight, taken: false, deadline });
         Ok(token)
