@@ -146,8 +146,9 @@ impl IdentityHeader {
     }
 }
 
-/// `value` so that a header can carry it: bytes outside printable ASCII, and `%`, as `%XX` of their
-/// UTF-8. Nothing if it is empty or longer than 1,024 bytes encoded.
+/// `value` so that a header can carry it: bytes outside printable ASCII, `%`, and a space at either
+/// end, which servers cut off, as `%XX` of their UTF-8. Nothing if it is empty or longer than 1,024
+/// bytes encoded.
 ///
 /// ```
 /// use auth_core::identity_header::encode;
@@ -155,7 +156,32 @@ impl IdentityHeader {
 /// ```
 pub fn encode(value: &str) -> Option<Cow<'_, str>> {
     let (encoded, is_whole) = encode_up_to(value, LONGEST_VALUE);
-    (is_whole && !encoded.is_empty()).then_some(encoded)
+    if !is_whole {
+        return None;
+    }
+    match value.starts_with(' ') || value.ends_with(' ') {
+        true => fitting(with_ends_encoded(&encoded)).map(Cow::Owned),
+        false => (!encoded.is_empty()).then_some(encoded),
+    }
+}
+
+/// Texts joined by spaces; a space within one is encoded, so that it does not read as two.
+pub(crate) fn encode_list<'t>(texts: impl IntoIterator<Item = &'t str>) -> Option<String> {
+    let texts = texts.into_iter().filter(|text| !text.is_empty());
+    let encoded: Option<Vec<String>> =
+        texts.map(|text| Some(encode(text)?.replace(' ', "%20"))).collect();
+    fitting(encoded?.join(" "))
+}
+
+fn fitting(encoded: String) -> Option<String> {
+    (1..=LONGEST_VALUE).contains(&encoded.len()).then_some(encoded)
+}
+
+fn with_ends_encoded(text: &str) -> String {
+    let inner = text.trim_matches(' ');
+    let before = text.len() - text.trim_start_matches(' ').len();
+    let behind = text.len() - before - inner.len();
+    format!("{}{inner}{}", "%20".repeat(before), "%20".repeat(behind))
 }
 
 /// The same encoding of as much of `value` as fits into `most` bytes, and whether that is all of it.
@@ -233,6 +259,23 @@ mod tests {
     }
 
     #[test]
+    fn spaces_that_a_server_would_cut_off_are_encoded() {
+        assert_eq!(encode("alice ").as_deref(), Some("alice%20"));
+        assert_eq!(encode("  a b").as_deref(), Some("%20%20a b"));
+        assert_eq!(encode(" ").as_deref(), Some("%20"));
+        assert_eq!(encode(" ä ").as_deref(), Some("%20%C3%A4%20"));
+        assert_eq!(encode(&" ".repeat(342)), None);
+    }
+
+    #[test]
+    fn an_item_of_a_list_never_reads_as_two() {
+        assert_eq!(encode_list(["guests admin", "", "b"]).as_deref(), Some("guests%20admin b"));
+        assert_eq!(encode_list([""; 2]), None);
+        assert_eq!(encode_list(["a"; 513]), None);
+        assert_eq!(encode_list(["a"; 512]).map(|list| list.len()), Some(1023));
+    }
+
+    #[test]
     fn values_too_long_or_empty_leave_the_header_out() {
         assert_eq!(encode(&"a".repeat(1024)).map(|v| v.len()), Some(1024));
         assert_eq!(encode(&"a".repeat(1025)), None);
@@ -245,6 +288,7 @@ mod tests {
         fn every_encoded_value_is_printable_ascii(value in any::<String>()) {
             if let Some(encoded) = encode(&value) {
                 assert!(encoded.bytes().all(|b| (0x20..0x7f).contains(&b)));
+                assert_eq!(encoded.trim(), encoded);
             }
         }
     }
