@@ -106,8 +106,12 @@ impl RevocationFeed {
     /// Takes the outcome of a read. What was named before stays whatever happened.
     pub(crate) fn accept(&mut self, outcome: FetchOutcome, now: UnixTime) -> FeedRead {
         self.in_flight_until = None;
+        if self.next_sweep <= now {
+            self.revoked.drop_expired(now);
+            self.next_sweep = now + SWEEP;
+        }
         let page = match read(outcome) {
-            Ok(Some(page)) if self.len() + page.entries.len() > MOST_ENTRIES => {
+            Ok(Some(page)) if self.len() + self.revoked.missing(&page.entries) > MOST_ENTRIES => {
                 return self.failed(format!("it names more than {MOST_ENTRIES} entries"), now);
             }
             Ok(Some(page)) => page,
@@ -122,10 +126,6 @@ impl RevocationFeed {
         self.cursor = Some(page.cursor);
         if page.more {
             self.next = now;
-        }
-        if self.next_sweep <= now {
-            self.revoked.drop_expired(now);
-            self.next_sweep = now + SWEEP;
         }
         self.last_read = Some(now);
         self.failing = false;
@@ -170,6 +170,18 @@ impl RevocationFeed {
 }
 
 impl Revoked {
+    /// How many of these are not named yet.
+    fn missing(&self, entries: &[Revocation]) -> usize {
+        let is_named = |entry: &&Revocation| match entry {
+            Revocation::Session { session_id, .. } => {
+                self.sessions.contains_key(session_id.as_str())
+            }
+            Revocation::User { user_id, .. } => self.users.contains_key(user_id),
+            Revocation::Client { client_id, .. } => self.clients.contains_key(client_id),
+        };
+        entries.iter().filter(|entry| !is_named(entry)).count()
+    }
+
     fn add(&mut self, entry: Revocation) {
         match entry {
             Revocation::Session { session_id, expires_at } => {
@@ -226,4 +238,52 @@ fn query_encoded(text: &str) -> String {
             _ => format!("%{byte:02X}"),
         })
         .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::config::Config;
+
+    const CONFIG: &[u8] = br#"{
+        "issuers": [{
+            "issuer": "https://idp.example/", "session": "required",
+            "jwks": {"uri": "https://idp.example/jwks.json", "cluster": "idp"}
+        }],
+        "resources": [{"path": "/mcp", "resource": "https://mcp.example.com/mcp"}],
+        "sessions": {"cluster": "mcp-auth"}
+    }"#;
+    const NOW: UnixTime = UnixTime::from_secs(1_790_000_000);
+    const LATER: UnixTime = UnixTime::from_secs(1_790_000_060);
+
+    /// As many sessions as are held, all of which end at [`LATER`].
+    fn full() -> RevocationFeed {
+        let config = Config::parse(CONFIG).expect("it is valid");
+        let mut feed = RevocationFeed::new(config.sessions.as_ref().expect("it has a sidecar"));
+        let ids = (0..MOST_ENTRIES).map(|nth| (format!("session-{nth:09}"), LATER));
+        feed.revoked.sessions.extend(ids);
+        feed
+    }
+
+    fn page(id: &str) -> FetchOutcome {
+        let body = format!(
+            r#"{{"cursor":"c","more":false,"entries":[{{"session_id":"{id}","expires_at":1800000000}}]}}"#
+        );
+        FetchOutcome::Answered { status: 200, body: body.into_bytes() }
+    }
+
+    #[test]
+    fn a_full_feed_takes_no_more_until_entries_have_expired() {
+        let mut feed = full();
+        assert!(matches!(feed.accept(page("session-of-a-new-one"), NOW), FeedRead::Failed(_)));
+        assert_eq!(feed.accept(page("session-of-a-new-one"), LATER), FeedRead::Ordinary);
+        assert_eq!(feed.len(), 1);
+    }
+
+    #[test]
+    fn a_full_feed_takes_what_it_has_already() {
+        let mut feed = full();
+        assert_eq!(feed.accept(page("session-000000007"), NOW), FeedRead::Ordinary);
+        assert_eq!(feed.len(), MOST_ENTRIES);
+    }
 }
