@@ -59,6 +59,11 @@ impl NamePattern {
         &self.text
     }
 
+    /// The pattern in another spelling, which has no wildcard more.
+    pub(super) fn respelled(&self, spell: impl Fn(&str) -> String) -> Self {
+        Self { text: spell(&self.text) }
+    }
+
     /// Whether the pattern has no wildcard.
     pub fn is_exact(&self) -> bool {
         !self.text.contains('*')

@@ -5,6 +5,9 @@ use crate::path::is_escape_needed;
 
 use super::name_pattern::NamePattern;
 
+/// What a path may have plain or escaped.
+const OPTIONAL: &[u8] = b"!$&'()+,:=@";
+
 /// A URI without a second reading.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct CanonicalUri<'u>(&'u str);
@@ -34,15 +37,44 @@ impl<'u> CanonicalUri<'u> {
     }
 
     /// Whether a rule with this pattern is about the URI, or about what is left of it without
-    /// fragment, query and final slash. Case is ignored.
+    /// fragment, query and final slash. Case is ignored, and so is whether a character is escaped
+    /// that may be.
     pub fn fits(self, pattern: &NamePattern) -> bool {
         let bare = resource(self.0);
         let without_fragment = self.0.split('#').next().unwrap_or_default();
         let without_slash = bare.strip_suffix('/').unwrap_or(bare);
+        let is_escaped = bare.contains('%') || pattern.as_str().contains('%');
         [self.0, without_fragment, bare, without_slash]
             .into_iter()
             .any(|spelling| pattern.matches_ignoring_case(spelling))
+            || is_escaped && {
+                let pattern = pattern.respelled(unescaped);
+                [bare, without_slash]
+                    .into_iter()
+                    .any(|spelling| pattern.matches_ignoring_case(&unescaped(spelling)))
+            }
     }
+}
+
+/// The text with the characters plain that a path may have plain or escaped (RFC 3986 §3.3), but for
+/// those that [`CanonicalUri::parse`] refuses to see escaped.
+fn unescaped(text: &str) -> String {
+    let mut parts = text.split('%');
+    let mut plain = parts.next().unwrap_or_default().to_owned();
+    for part in parts {
+        let character = part.get(..2).and_then(|digits| u8::from_str_radix(digits, 16).ok());
+        match character {
+            Some(byte) if OPTIONAL.contains(&byte) => {
+                plain.push(char::from(byte));
+                plain.push_str(&part[2..]);
+            }
+            _ => {
+                plain.push('%');
+                plain.push_str(part);
+            }
+        }
+    }
+    plain
 }
 
 /// The URI up to its query or fragment.
@@ -53,7 +85,10 @@ fn resource(uri: &str) -> &str {
 fn are_escapes_needed(uri: &str) -> bool {
     let mut escapes = uri.split('%');
     escapes.next();
-    escapes.all(|behind| behind.get(..2).is_some_and(is_escape_needed))
+    // An escaped `*` would be a wildcard in a pattern.
+    escapes.all(|behind| {
+        behind.get(..2).is_some_and(|it| is_escape_needed(it) && !it.eq_ignore_ascii_case("2a"))
+    })
 }
 
 fn is_hierarchy_plain(resource: &str) -> bool {
@@ -120,6 +155,7 @@ mod tests {
             "file:///secret%",
             "file:///secret%zz",
             "file:///secret%2",
+            "file:///secret/%2A",
             "https://user@example.com/secret",
             "file:///se cret",
             "file:///sécret",
@@ -148,6 +184,26 @@ mod tests {
         assert!(!fits("file:///secret", "file:///secrets"));
         assert!(!fits("file:///secret", "file:///secret/a"));
         assert!(fits("file:///secret/*", "file:///secret/a/b?c"));
+    }
+
+    #[test]
+    fn what_may_be_escaped_or_not_is_one_to_rules() {
+        let fits = |pattern, uri| {
+            CanonicalUri::parse(uri).unwrap().fits(&NamePattern::parse(pattern).unwrap())
+        };
+        for pattern in ["file:///team+secret@x/*", "file:///team%2Bsecret%40x/*"] {
+            for uri in [
+                "file:///team+secret@x/a",
+                "file:///team%2Bsecret@x/a",
+                "file:///team%2bsecret%40x/a?b",
+                "file:///team%2Bsecret%40x/a%20b",
+            ] {
+                assert!(fits(pattern, uri), "{pattern} {uri}");
+            }
+            assert!(!fits(pattern, "file:///team%20secret@x/a"));
+        }
+        assert!(fits("file:///a%20b", "file:///a%20b/"));
+        assert!(!fits("file:///a%20b", "file:///a+b"));
     }
 
     proptest! {
