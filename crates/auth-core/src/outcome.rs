@@ -9,6 +9,7 @@ use crate::{
     decision::{Challenge, Decision, HeaderEdits, LocalReply},
     denial::Denial,
     gate::Gate,
+    identity_header::encode_up_to,
     mcp::{
         call::Call,
         inquiry::{self, Inquiry},
@@ -21,6 +22,9 @@ use crate::{
     request_head::RequestHead,
     user_id::UserId,
 };
+
+/// As much of a request's id as audit lines tell.
+const LONGEST_REQUEST_ID: usize = 128;
 
 /// A decided request.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -153,6 +157,9 @@ fn line(
         principal.map(|principal| (principal, &*gate.config.issuers[principal.issuer.0].issuer));
     let announced = || principal.and_then(|_| inquiry::announced(about.head));
     let call = about.inquiry.call().cloned().or_else(announced).as_ref().map(Call::encoded);
+    // A client may have chosen it.
+    let request_id = about.head.text("x-request-id");
+    let request_id = request_id.map(|id| encode_up_to(id, LONGEST_REQUEST_ID).0);
     Some(
         Line {
             event,
@@ -160,7 +167,7 @@ fn line(
             identified,
             resource: about.resource.map(|index| gate.config.resources[index.0].id.as_str()),
             call: call.as_ref(),
-            request_id: about.head.text("x-request-id"),
+            request_id: request_id.as_deref(),
         }
         .to_json(),
     )

@@ -1,6 +1,8 @@
 //! The identifier of a protected resource (RFC 8707 §2) and the place of its metadata
 //! (RFC 9728 §3.1).
 
+use crate::path::CanonicalPath;
+
 /// Where metadata documents lie.
 pub const WELL_KNOWN: &str = "/.well-known/oauth-protected-resource";
 
@@ -14,7 +16,7 @@ pub struct ResourceId {
 /// Why a text is not a resource identifier.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
 #[error(
-    "a resource identifier is an absolute http or https URL without user, query, fragment or white space"
+    "a resource identifier is an absolute http or https URL with a canonical path, without user, query, fragment or white space"
 )]
 pub struct NotAResourceId;
 
@@ -25,6 +27,10 @@ impl ResourceId {
     /// [`NotAResourceId`].
     pub fn parse(text: &str) -> Result<Self, NotAResourceId> {
         let url = HttpUrl::parse(text).ok_or(NotAResourceId)?;
+        // Where its metadata lies is asked by this path.
+        if !url.path.is_empty() && CanonicalPath::parse(url.path).is_err() {
+            return Err(NotAResourceId);
+        }
         if text.contains(['?', '#']) {
             return Err(NotAResourceId);
         }
@@ -132,6 +138,10 @@ mod tests {
             "https://h/a b",
             "https://h/\"",
             "https://ä/x",
+            "https://h/a;b",
+            "https://h//x",
+            "https://h/x/../y",
+            "https://h/%61",
         ] {
             assert_eq!(ResourceId::parse(text), Err(NotAResourceId), "{text}");
         }

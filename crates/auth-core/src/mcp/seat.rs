@@ -33,6 +33,7 @@ pub(crate) fn seat(
     now: UnixTime,
 ) -> Result<McpSeating, Denial> {
     let id = head.only("mcp-session-id").map_err(|_| Denial::MalformedRequest)?;
+    let id = id.filter(|id| !id.is_empty());
     if id.is_none() && !may_initialize(head, body_follows) {
         return Ok(McpSeating::Accepted(McpSessionAccepted::not_of_another(session), None));
     }

@@ -204,3 +204,13 @@ fn ready() -> (Bench, String) {
     let key = SigningKey::new("a");
     (Bench::with_keys(&config(), [&key]), key.sign(&claims()))
 }
+
+#[test]
+fn a_request_id_of_a_clients_own_does_not_fill_the_log() {
+    let mut config = config();
+    config["audit"] = serde_json::json!("every_request");
+    let id = "\u{7f}".repeat(10_000);
+    let outcome = Bench::new(&config).send(head("GET", "/mcp", &[("x-request-id", &id)])).unwrap();
+    let line = outcome.audit.expect("it is audited");
+    assert!(line.len() < 400 && line.contains("%7F%7F"), "{}", line.len());
+}

@@ -144,6 +144,13 @@ fn sessions_of_two_resources_have_nothing_to_do_with_each_other() {
 }
 
 #[test]
+fn an_empty_id_names_no_session() {
+    let mut worker = Worker::new(&config());
+    worker.begins(ALICE, "");
+    assert_eq!(worker.uses(BOB, ""), "allowed");
+}
+
+#[test]
 fn two_ids_are_malformed_in_any_spelling() {
     let mut worker = Worker::new(&config());
     worker.begins(ALICE, "s1");
