@@ -23,10 +23,8 @@ from harness.fake_sidecar import FakeSidecar
 from harness.stand import session_id
 
 from . import modes as all_modes
-from .report import Figures, machine
+from .report import Figures, machine, say, write_page
 from .stand import BenchEnvoy, Cost, Refused, cost
-
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 
 
 def main() -> int:
@@ -78,13 +76,11 @@ def keep_apart(envoy: int) -> None:
 
 def write(figures: Figures, asked: argparse.Namespace) -> None:
     """Leaves the report for the documentation."""
-    DOCS.mkdir(parents=True, exist_ok=True)
     version = subprocess.run([program(), "--version"], check=True, capture_output=True, text=True)
     envoy = re.search(r"version: \w+/([\d.]+)/", version.stdout)[1]
     heading = f"{machine()}, Envoy {envoy}; {asked.rounds} rounds of {asked.seconds} s a mode."
-    (DOCS / "gateway.md").write_text(f"{INTRODUCTION}\n{heading}\n\n{figures.table()}\n{NOTES}")
-    (DOCS / "gateway.svg").write_text(figures.plot())
-    say(f"written: {DOCS / 'gateway.md'} and gateway.svg")
+    write_page("gateway.md", INTRODUCTION, f"{heading}\n", figures.table(), NOTES)
+    write_page("gateway.svg", figures.plot())
 
 
 INTRODUCTION = """# What a request costs
@@ -114,11 +110,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--only", nargs="+", metavar="MODE", help="these modes, beside `none`")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks/gateway.*")
     return parser.parse_args()
-
-
-def say(text: str) -> None:
-    """Progress goes to standard error."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

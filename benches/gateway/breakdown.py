@@ -17,13 +17,12 @@ from pathlib import Path
 from harness.built import ROOT, built
 from harness.tokens import token
 
-from .__main__ import measure, say
+from .__main__ import measure
 from .loads import one
 from .modes import Mode, native, ours
-from .report import machine
+from .report import machine, say, write_page
 from .stand import Cost, Refused
 
-DOCS = ROOT / "docs" / "benchmarks"
 WITHOUT = ROOT / "tools" / "wasm" / "without.mjs"
 
 SETTING = "proxy_replace_header_map_value"
@@ -73,8 +72,7 @@ def main() -> int:
     print(text)
     if asked.write:
         heading = f"{machine()}; medians of {asked.rounds} rounds of 1 s a mode."
-        (DOCS / "breakdown.md").write_text(f"{INTRODUCTION}\n{heading}\n\n{text}\n{NOTES}")
-        say(f"written: {DOCS / 'breakdown.md'}")
+        write_page("breakdown.md", INTRODUCTION, f"{heading}\n", text, NOTES)
     return 0
 
 

@@ -20,10 +20,9 @@ from harness.tokens import token
 
 from .loads import Load, one
 from .modes import ours
-from .report import machine
+from .report import machine, say, write_page
 from .stand import BenchEnvoy
 
-DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 MIB = 2**20
 FEW, MORE = 1, 5  # workers
 TOKENS = 100_000
@@ -57,8 +56,7 @@ def main() -> int:
     print(text)
     if asked.write:
         heading = f"{machine()}; medians of {asked.rounds} starts."
-        (DOCS / "footprint.md").write_text(f"{INTRODUCTION}\n{heading}\n\n{text}\n{NOTES}")
-        say(f"written: {DOCS / 'footprint.md'}")
+        write_page("footprint.md", INTRODUCTION, f"{heading}\n", text, NOTES)
     return 0
 
 
@@ -209,11 +207,6 @@ def arguments() -> argparse.Namespace:
     parser.add_argument("--rounds", type=int, default=5, help="starts that are measured")
     parser.add_argument("--write", action="store_true", help="write docs/benchmarks/footprint.md")
     return parser.parse_args()
-
-
-def say(text: str) -> None:
-    """Progress goes to standard error."""
-    print(f"bench: {text}", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":

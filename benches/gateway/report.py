@@ -6,12 +6,14 @@ import datetime
 import os
 import platform
 import statistics
+import sys
 from pathlib import Path
 from xml.sax.saxutils import escape
 
 from .modes import Mode
 from .stand import Cost
 
+DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 WIDTH, BAR, GAP, LEFT, RIGHT = 760, 18, 8, 250, 110
 
 
@@ -96,3 +98,15 @@ def machine() -> str:
         f"{datetime.date.today().isoformat()}, {model}, {os.cpu_count()} cores, "
         f"Linux {platform.release()}"
     )
+
+
+def write_page(name: str, *parts: str) -> None:
+    """Leaves a page of figures for the documentation."""
+    DOCS.mkdir(parents=True, exist_ok=True)
+    (DOCS / name).write_text("\n".join(parts))
+    say(f"written: {DOCS / name}")
+
+
+def say(text: str) -> None:
+    """Tells how far it has come, beside what it prints."""
+    print(f"bench: {text}", file=sys.stderr, flush=True)

@@ -118,8 +118,8 @@ pub(crate) fn public_url(raw: &RawConfig, http: &HttpHosts) -> Result<GivenUrl, 
     let url = GivenUrl::parse(required(raw, name)?, http);
     let url = url.map_err(|why| Refused::new(name, &why))?;
     // The router would take these for something else than text.
-    match url.url().path().contains(['{', '}', ':', '*']) {
-        true => Err(Refused::new(name, "has a brace, a colon or an asterisk in its path")),
+    match url.url().path().contains([':', '*']) {
+        true => Err(Refused::new(name, "has a colon or an asterisk in its path")),
         false => Ok(url),
     }
 }

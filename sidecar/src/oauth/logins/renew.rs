@@ -3,16 +3,18 @@
 use std::time::Duration;
 
 use super::{Issued, LOCK, LOGIN, Logins, login_key};
-use crate::oauth::{
-    error::OAuthError,
-    grant::UpstreamTokens,
-    login::Login,
-    opaque::Opaque,
-    refresh_token::{Offered, RefreshState, RefreshToken},
-    upstream::{RefreshFailure, Refreshed},
-    vault::Read,
+use crate::{
+    oauth::{
+        error::OAuthError,
+        grant::UpstreamTokens,
+        login::Login,
+        opaque::Opaque,
+        refresh_token::{Offered, RefreshState, RefreshToken},
+        upstream::{RefreshFailure, Refreshed},
+        vault::Read,
+    },
+    store::Key,
 };
-use crate::store::Key;
 
 /// Longer than the provider has time for, so that a lock ends by itself only if its holder died.
 const LOCKED_FOR: Duration = Duration::from_secs(30);
@@ -68,10 +70,12 @@ impl Logins {
         if now >= login.refresh.expires_at {
             return Err(OVER);
         }
-        if !self.resources.contains(&login.resource) || !self.provider.is_of(&login.identity) {
-            // Another provider must not be shown this one's tokens either.
-            self.end(login, &digest, "its server or provider is no longer configured").await?;
-            return Err(OAuthError::InvalidGrant("what was granted is no longer offered"));
+        // The login stays, in case that the configuration was a mistake.
+        if !self.resources.contains(&login.resource) {
+            return Err(OAuthError::InvalidTarget("the resource is no longer offered"));
+        }
+        if !self.provider.is_of(&login.identity) {
+            return Err(OAuthError::InvalidGrant("the login was at another identity provider"));
         }
         let scopes = self.narrowed(login, &renewal.scopes)?;
         if !self.is_alive(login).await? {
