@@ -159,21 +159,10 @@ pub fn encode(value: &str) -> Option<Cow<'_, str>> {
     if !is_whole {
         return None;
     }
-    match value.starts_with(' ') || value.ends_with(' ') {
-        true => fitting(with_ends_encoded(&encoded)).map(Cow::Owned),
-        false => (!encoded.is_empty()).then_some(encoded),
-    }
-}
-
-/// Texts joined by spaces; a space within one is encoded, so that it does not read as two.
-pub(crate) fn encode_list<'t>(texts: impl IntoIterator<Item = &'t str>) -> Option<String> {
-    let texts = texts.into_iter().filter(|text| !text.is_empty());
-    let encoded: Option<Vec<String>> =
-        texts.map(|text| Some(encode(text)?.replace(' ', "%20"))).collect();
-    fitting(encoded?.join(" "))
-}
-
-fn fitting(encoded: String) -> Option<String> {
+    let encoded = match value.starts_with(' ') || value.ends_with(' ') {
+        true => Cow::Owned(with_ends_encoded(&encoded)),
+        false => encoded,
+    };
     (1..=LONGEST_VALUE).contains(&encoded.len()).then_some(encoded)
 }
 
@@ -265,14 +254,6 @@ mod tests {
         assert_eq!(encode(" ").as_deref(), Some("%20"));
         assert_eq!(encode(" ä ").as_deref(), Some("%20%C3%A4%20"));
         assert_eq!(encode(&" ".repeat(342)), None);
-    }
-
-    #[test]
-    fn an_item_of_a_list_never_reads_as_two() {
-        assert_eq!(encode_list(["guests admin", "", "b"]).as_deref(), Some("guests%20admin b"));
-        assert_eq!(encode_list([""; 2]), None);
-        assert_eq!(encode_list(["a"; 513]), None);
-        assert_eq!(encode_list(["a"; 512]).map(|list| list.len()), Some(1023));
     }
 
     #[test]

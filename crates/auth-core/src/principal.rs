@@ -173,7 +173,7 @@ impl Principal {
             Source::ClientId => encoded(self.client_id.as_ref()?)?,
             Source::SessionId => identity_header::encode(self.session_id.as_str())?.into(),
             Source::Claim(name) if name == "email" && !email_is_verified(claims) => return None,
-            Source::Claim(name) => claim_text(claims.get(name)?)?.into(),
+            Source::Claim(name) => identity_header::encode(&claim_text(claims.get(name)?)?)?.into(),
         };
         Some((Rc::clone(header.name()), value))
     }
@@ -277,16 +277,15 @@ fn implied(scopes: &TokenScopes, hierarchy: &ScopeHierarchy) -> Vec<String> {
     granted.flat_map(|(_, implied)| implied).cloned().collect()
 }
 
-/// A claim as a header carries it: strings, numbers and booleans, arrays of strings.
+/// A claim as a header's text: strings, numbers and booleans, arrays of strings.
 fn claim_text(value: &Value) -> Option<String> {
-    let encode = |text: &str| identity_header::encode(text).map(Cow::into_owned);
     match value {
-        Value::String(text) => encode(text),
-        Value::Number(number) => encode(&number.to_string()),
-        Value::Bool(flag) => encode(&flag.to_string()),
+        Value::String(text) => Some(text.clone()),
+        Value::Number(number) => Some(number.to_string()),
+        Value::Bool(flag) => Some(flag.to_string()),
         Value::Array(items) => {
             let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-            identity_header::encode_list(texts?)
+            Some(texts?.join(" "))
         }
         Value::Null | Value::Object(_) => None,
     }
