@@ -43,16 +43,16 @@ impl<'u> CanonicalUri<'u> {
         let bare = resource(self.0);
         let without_fragment = self.0.split('#').next().unwrap_or_default();
         let without_slash = bare.strip_suffix('/').unwrap_or(bare);
-        let is_escaped = bare.contains('%') || pattern.as_str().contains('%');
-        [self.0, without_fragment, bare, without_slash]
-            .into_iter()
-            .any(|spelling| pattern.matches_ignoring_case(spelling))
-            || is_escaped && {
-                let pattern = pattern.respelled(unescaped);
-                [bare, without_slash]
-                    .into_iter()
-                    .any(|spelling| pattern.matches_ignoring_case(&unescaped(spelling)))
-            }
+        let as_written = [self.0, without_fragment, bare, without_slash];
+        if as_written.into_iter().any(|spelling| pattern.matches_ignoring_case(spelling)) {
+            return true;
+        }
+        if !bare.contains('%') && !pattern.as_str().contains('%') {
+            return false;
+        }
+        let pattern = pattern.respelled(unescaped);
+        let fits = |spelling| pattern.matches_ignoring_case(&unescaped(spelling));
+        fits(bare) || fits(without_slash)
     }
 }
 
