@@ -20,7 +20,7 @@ TRIALS = PYTHONPATH=tests:tests/blackbox ENVOY="$$(scripts/setup-envoy.sh)" .ven
 BENCH_ARGS ?= --write
 
 .PHONY: help setup build wasm programs dist demo up down test test-unit test-wasm test-blackbox test-compose test-compose-local differential faults exhaustion memcheck fuzz lint-fuzz collisions
-.PHONY: bench bench-breakdown bench-footprint bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
+.PHONY: bench bench-breakdown bench-footprint bench-wasm bench-sidecar bench-oauth bench-core bench-instructions scale lint fmt docs screenshots
 .PHONY: release release-check deny unsafe clean
 .PHONY: setup-wasm setup-wasm-tools setup-wasm-tests setup-envoy setup-tests setup-bench demo-binary
 
@@ -105,6 +105,9 @@ bench-breakdown: setup-envoy setup-tests setup-bench wasm ## Measure which part 
 
 bench-footprint: setup-envoy setup-tests setup-bench wasm ## Measure what the filter takes of Envoy's start and memory
 	ENVOY="$$(scripts/setup-envoy.sh)" PYTHONPATH=tests/blackbox:benches .venv/bin/python -m gateway.footprint $(BENCH_ARGS)
+
+bench-wasm: wasm ## Count what the built filter asks of a host, fail if it grows; time it in Node (WASM_BENCH="--write", "OTHER.wasm")
+	node --no-liftoff --no-wasm-lazy-compilation benches/wasm/main.mjs dist/mcp_auth_filter.wasm $(WASM_BENCH)
 
 bench-sidecar: setup-tests setup-bench programs ## Measure mcp-auth beside redis-benchmark (BENCH_ARGS="--minutes 30": its memory)
 	PYTHONPATH=tests/blackbox:benches .venv/bin/python -m sidecar $(BENCH_ARGS)
