@@ -6,10 +6,13 @@ use crate::denial::Denial;
 /// Longest token that is looked at, in bytes.
 pub const LONGEST_TOKEN: usize = 16 * 1024;
 
-/// A Bearer token that may be looked at: text, bounded. That it is one token and not several is for
-/// [`check_one`], which is asked where a token cannot be taken apart.
+const BEARER: &str = "Bearer";
+
+/// A Bearer token that may be looked at: bounded. That it is text is for [`Credential::text`], that it
+/// is one token and not several for [`check_one`], which is asked where a token cannot be taken apart:
+/// a token that is known was both.
 #[derive(Clone, Copy)]
-pub struct Credential<'h>(&'h str);
+pub struct Credential<'h>(&'h [u8]);
 
 impl<'h> Credential<'h> {
     /// Finds the one credential among the values of `Authorization`.
@@ -18,7 +21,7 @@ impl<'h> Credential<'h> {
     /// - [`Denial::MissingToken`] without a value or with another scheme alone,
     /// - [`Denial::MalformedRequest`] if there are several values, or the token is missing or is over
     ///   [`LONGEST_TOKEN`],
-    /// - [`Denial::MalformedToken`] if the value is no text.
+    /// - [`Denial::MalformedToken`] if there is no Bearer token in the value and it is no text.
     pub fn find(values: impl IntoIterator<Item = &'h [u8]>) -> Result<Self, Denial> {
         let mut values = values.into_iter();
         let value = match (values.next(), values.next()) {
@@ -26,23 +29,41 @@ impl<'h> Credential<'h> {
             (Some(value), None) => value,
             (Some(_), Some(_)) => return Err(Denial::MalformedRequest),
         };
-        let value = std::str::from_utf8(value).map_err(|_| Denial::MalformedToken)?;
-        let (scheme, rest) = value.split_at(value.find([' ', '\t', ',']).unwrap_or(value.len()));
-        if !scheme.eq_ignore_ascii_case("Bearer") {
-            return Err(if names_second_scheme(rest) {
-                Denial::MalformedRequest
-            } else {
-                Denial::MissingToken
-            });
-        }
-        let token = rest.trim_matches(' ');
-        let one_token = !token.is_empty() && token.len() <= LONGEST_TOKEN && rest.starts_with(' ');
-        if one_token { Ok(Self(token)) } else { Err(Denial::MalformedRequest) }
+        bearer(value).map(Self).ok_or_else(|| why_not(value))
+    }
+
+    /// The token's bytes.
+    pub fn bytes(self) -> &'h [u8] {
+        self.0
     }
 
     /// The token's text.
-    pub fn token(self) -> &'h str {
-        self.0
+    ///
+    /// # Errors
+    /// [`Denial::MalformedToken`] if it is none.
+    pub fn text(self) -> Result<&'h str, Denial> {
+        std::str::from_utf8(self.0).map_err(|_| Denial::MalformedToken)
+    }
+}
+
+/// The token of `Bearer`, some spaces, the token, some spaces.
+fn bearer(value: &[u8]) -> Option<&[u8]> {
+    let (scheme, rest) = value.split_at_checked(BEARER.len())?;
+    if !scheme.eq_ignore_ascii_case(BEARER.as_bytes()) || !rest.starts_with(b" ") {
+        return None;
+    }
+    let no_space = |byte: &u8| *byte != b' ';
+    let (first, last) = (rest.iter().position(no_space)?, rest.iter().rposition(no_space)?);
+    Some(&rest[first..=last]).filter(|token| token.len() <= LONGEST_TOKEN)
+}
+
+/// Why there is no Bearer token in a value.
+fn why_not(value: &[u8]) -> Denial {
+    let Ok(value) = std::str::from_utf8(value) else { return Denial::MalformedToken };
+    let (scheme, rest) = value.split_at(value.find([' ', '\t', ',']).unwrap_or(value.len()));
+    match scheme.eq_ignore_ascii_case(BEARER) || names_second_scheme(rest) {
+        true => Denial::MalformedRequest,
+        false => Denial::MissingToken,
     }
 }
 
@@ -66,10 +87,11 @@ fn names_second_scheme(rest: &str) -> bool {
 
 /// Whether the query (without `?`) has a parameter `access_token`, however its name is encoded.
 pub fn query_has_token(query: &str) -> bool {
-    query.split('&').any(|pair| {
-        let name = pair.split('=').next().unwrap_or_default();
-        decoded(name).eq(b"access_token".iter().copied())
-    })
+    !query.is_empty()
+        && query.split('&').any(|pair| {
+            let name = pair.split('=').next().unwrap_or_default();
+            decoded(name).eq(b"access_token".iter().copied())
+        })
 }
 
 fn decoded(name: &str) -> impl Iterator<Item = u8> + '_ {
@@ -147,7 +169,10 @@ mod tests {
 
     #[test]
     fn bytes_that_are_no_text_are_no_token() {
-        assert_eq!(Credential::find([&b"Bearer \xff"[..]]).err(), Some(Denial::MalformedToken));
+        for value in [&b"Bearer \xff"[..], b"\xff", b"Bearer\xff a", b"Basic \xff, Bearer a"] {
+            let text = Credential::find([value]).and_then(Credential::text);
+            assert_eq!(text, Err(Denial::MalformedToken));
+        }
     }
 
     #[test]
@@ -161,7 +186,7 @@ mod tests {
     }
 
     fn find<'a>(values: &[&'a str]) -> Result<&'a str, Denial> {
-        let token = Credential::find(values.iter().map(|value| value.as_bytes()))?.token();
+        let token = Credential::find(values.iter().map(|value| value.as_bytes()))?.text()?;
         check_one(token).map(|()| token)
     }
 }

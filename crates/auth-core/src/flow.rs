@@ -131,7 +131,7 @@ pub(crate) fn start(gate: &mut Gate, head: RequestHead, body_follows: bool, now:
         return Step::Done(outcome::forward(gate, about, edits));
     }
     let digest = match token(&head, query) {
-        Ok(token) => gate.digest_key.digest(token.as_bytes()),
+        Ok(token) => gate.digest_key.digest(token.bytes()),
         Err(denial) => return Step::Done(outcome::deny(gate, about, &denial.into())),
     };
     let inquiry = Inquiry::begin(&resource.calls, gate.config.body_limit, &head, body_follows);
@@ -204,11 +204,11 @@ fn go_on(gate: &mut Gate, mut request: Protected, patience: Patience, now: UnixT
     }
 }
 
-fn token<'h>(head: &'h RequestHead, query: &str) -> Result<&'h str, Denial> {
+fn token<'h>(head: &'h RequestHead, query: &str) -> Result<Credential<'h>, Denial> {
     if credential::query_has_token(query) {
         return Err(Denial::MalformedRequest);
     }
-    Credential::find(head.values("authorization")).map(Credential::token)
+    Credential::find(head.values("authorization"))
 }
 
 /// From token to permit. A request that has waited comes here again from the start: what was good
@@ -339,7 +339,7 @@ fn verify(
         gate.count(Metric::TokenCacheMiss);
     }
     // What can be taken apart is one token.
-    let token = Credential::find(request.head.values("authorization"))?.token();
+    let token = Credential::find(request.head.values("authorization"))?.text()?;
     let jwt = UntrustedJwt::parse(token)
         .or_else(|denial| credential::check_one(token).and(Err(denial)))?;
     let index = accepted_issuer(gate, request.resource, jwt.issuer()?)?;

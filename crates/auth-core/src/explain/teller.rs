@@ -98,9 +98,9 @@ impl<'g> Teller<'g> {
             let text = "the query has a parameter access_token";
             return self.refuse("credential", Denial::MalformedRequest, text);
         }
-        match Credential::find(self.head.values("authorization")) {
-            Ok(found) => {
-                let token = found.token().to_owned();
+        match Credential::find(self.head.values("authorization")).and_then(Credential::text) {
+            Ok(token) => {
+                let token = token.to_owned();
                 if let Err(denial) = credential::check_one(&token) {
                     return self.refuse("credential", denial, denial.description());
                 }
