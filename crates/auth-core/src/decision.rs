@@ -60,11 +60,12 @@ fn imitations(
     set: &[(Rc<str>, Arc<str>)],
 ) -> Vec<Cow<'static, str>> {
     let mut names: Vec<Cow<'static, str>> = Vec::new();
-    for name in head.names() {
-        let imitates = config.identity_headers.iter().any(|header| header.is_imitated_by(name));
-        let replaced = || set.iter().any(|(set, _)| **set == *name);
-        if imitates && !replaced() && !names.iter().any(|other| other == name) {
-            names.push(Cow::Owned(name.to_owned()));
+    for header in &config.identity_headers {
+        for name in head.names_like(header.name()) {
+            let is_replaced = set.iter().any(|(set, _)| **set == *name);
+            if !is_replaced && !names.iter().any(|other| other == name) {
+                names.push(Cow::Owned(name.to_owned()));
+            }
         }
     }
     names
