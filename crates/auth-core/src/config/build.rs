@@ -2,13 +2,14 @@
 
 use std::{
     collections::{HashMap, HashSet},
-    fmt::Display,
     time::Duration,
 };
 
 use super::{
     Audit, BearerToken, Config, ConfigRefused, Issuer, IssuerIndex, Jwks, KeySource, PolicyClaims,
-    Resource, ResourceIndex, Route, SessionMode, Sessions, policy,
+    Resource, ResourceIndex, Route, SessionMode, Sessions,
+    field::Field,
+    policy,
     raw::{
         RawAudit, RawConfig, RawFeedLoss, RawIssuer, RawJwks, RawResource, RawSessionMode,
         RawSessions,
@@ -28,38 +29,41 @@ use crate::{
 };
 
 pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
-    let document = json::parse(document).map_err(|problem| refused(".", problem))?;
+    let document = json::parse(document).map_err(|problem| Field::top(".").refused(problem))?;
     let raw = RawConfig::parse(document)?;
     let issuers = issuers(&raw.issuers)?;
     let reads_bodies = raw.body_access;
-    let resources = each("resources", &raw.resources, |field, raw| {
+    let resources = each(&Field::top("resources"), &raw.resources, |field, raw| {
         resource(field, raw, &issuers, reads_bodies)
     })?;
     if resources.is_empty() {
-        return Err(refused("resources", "at least one resource is needed"));
+        return Err(Field::top("resources").refused("at least one resource is needed"));
     }
     let sessions = raw.sessions.as_ref().map(sessions).transpose()?;
     let needs_sessions = |issuer: &Issuer| issuer.session != SessionMode::Off;
     if let (None, Some(nth)) = (&sessions, issuers.iter().position(needs_sessions)) {
-        let field = format!("issuers[{nth}].session");
-        return Err(refused(field, "`sessions` has to say where sessions are kept"));
+        return Err(Field::top("issuers")
+            .item(nth)
+            .member("session")
+            .refused("`sessions` has to say where sessions are kept"));
     }
-    let body_limit = body_limit("body_limit", &raw.body_limit)?;
+    let body_limit = body_limit(&Field::top("body_limit"), &raw.body_limit)?;
     let policy_claims = PolicyClaims::used_by(&resources);
     Ok(Config {
         routes: routes(&raw)?,
         metadata: metadata(&resources),
-        scope_hierarchy: policy::scope_hierarchy("scope_implies", &raw.scope_implies)?,
+        scope_hierarchy: policy::scope_hierarchy(&Field::top("scope_implies"), &raw.scope_implies)?,
         body_limit: raw.body_access.then_some(body_limit),
         policy_claims,
         issuers,
         resources,
         sessions,
         identity_headers: identity_headers(&raw)?,
-        hash_digits: HashDigits::new(raw.user_id_hash_digits)
-            .ok_or_else(|| refused("user_id_hash_digits", "8 to 40 digits are accepted"))?,
+        hash_digits: HashDigits::new(raw.user_id_hash_digits).ok_or_else(|| {
+            Field::top("user_id_hash_digits").refused("8 to 40 digits are accepted")
+        })?,
         forward_token: raw.forward_token,
-        token_cache: at_most("token_cache", raw.token_cache, 1_000_000)?,
+        token_cache: at_most(&Field::top("token_cache"), raw.token_cache, 1_000_000)?,
         audit: match raw.audit {
             RawAudit::Authentications => Audit::Authentications,
             RawAudit::EveryRequest => Audit::EveryRequest,
@@ -69,42 +73,44 @@ pub(super) fn config(document: &[u8]) -> Result<Config, ConfigRefused> {
 }
 
 fn issuers(raw: &[RawIssuer]) -> Result<Vec<Issuer>, ConfigRefused> {
+    let field = Field::top("issuers");
     if raw.is_empty() {
-        return Err(refused("issuers", "at least one issuer is needed"));
+        return Err(field.refused("at least one issuer is needed"));
     }
     let mut seen = HashSet::new();
-    each("issuers", raw, |field, raw| {
+    each(&field, raw, |field, raw| {
         if !seen.insert(raw.issuer.clone()) {
-            return Err(refused(format!("{field}.issuer"), "this issuer is configured twice"));
+            return Err(field.member("issuer").refused("this issuer is configured twice"));
         }
         issuer(field, raw)
     })
 }
 
-fn issuer(field: &str, raw: &RawIssuer) -> Result<Issuer, ConfigRefused> {
-    let at = |name: &str| format!("{field}.{name}");
+fn issuer(field: &Field<'_>, raw: &RawIssuer) -> Result<Issuer, ConfigRefused> {
     if raw.issuer.is_empty() || raw.issuer.chars().any(|c| c.is_whitespace() || c.is_control()) {
-        return Err(refused(at("issuer"), "the value of `iss`, such as https://tenant.auth0.com/"));
+        return Err(field
+            .member("issuer")
+            .refused("the value of `iss`, such as https://tenant.auth0.com/"));
     }
     let max_token_lifetime = raw
         .max_token_lifetime
         .as_deref()
-        .map(|text| positive(at("max_token_lifetime"), text))
+        .map(|text| positive(&field.member("max_token_lifetime"), text))
         .transpose()?;
     Ok(Issuer {
         issuer: raw.issuer.as_str().into(),
-        audiences: texts(&at("audiences"), &raw.audiences)?,
-        keys: keys(&at("jwks"), &raw.jwks)?,
-        algorithms: algorithms(&at("algorithms"), raw.algorithms.as_deref())?,
-        leeway: duration(at("leeway"), &raw.leeway)?,
+        audiences: texts(&field.member("audiences"), &raw.audiences)?,
+        keys: keys(&field.member("jwks"), &raw.jwks)?,
+        algorithms: algorithms(&field.member("algorithms"), raw.algorithms.as_deref())?,
+        leeway: duration(&field.member("leeway"), &raw.leeway)?,
         max_token_lifetime,
-        clients: texts(&at("clients"), &raw.clients)?,
+        clients: texts(&field.member("clients"), &raw.clients)?,
         identity_issuer_claim: Some(raw.identity_issuer_claim.clone())
             .filter(|claim| !claim.is_empty()),
-        scope_claims: texts(&at("scope_claims"), &raw.scope_claims)?,
+        scope_claims: texts(&field.member("scope_claims"), &raw.scope_claims)?,
         username_claims: at_least_one(
-            &at("username_claims"),
-            texts(&at("username_claims"), &raw.username_claims)?,
+            &field.member("username_claims"),
+            texts(&field.member("username_claims"), &raw.username_claims)?,
         )?,
         session: match raw.session {
             RawSessionMode::Off => SessionMode::Off,
@@ -114,48 +120,46 @@ fn issuer(field: &str, raw: &RawIssuer) -> Result<Issuer, ConfigRefused> {
     })
 }
 
-fn algorithms(field: &str, raw: Option<&[String]>) -> Result<Vec<Algorithm>, ConfigRefused> {
+fn algorithms(field: &Field<'_>, raw: Option<&[String]>) -> Result<Vec<Algorithm>, ConfigRefused> {
     match raw {
         None => Ok(Algorithm::DEFAULT.to_vec()),
         Some(names) => at_least_one(
             field,
-            each(field, names, |field, name| name.parse().map_err(|why| refused(field, why)))?,
+            each(field, names, |field, name| name.parse().map_err(|why| field.refused(why)))?,
         ),
     }
 }
 
-fn keys(field: &str, raw: &RawJwks) -> Result<KeySource, ConfigRefused> {
-    let at = |name: &str| format!("{field}.{name}");
+fn keys(field: &Field<'_>, raw: &RawJwks) -> Result<KeySource, ConfigRefused> {
     match (&raw.uri, &raw.cluster, &raw.keys) {
         (None, None, Some(keys)) => {
-            let keys = each(&at("keys"), keys, |field, key| {
-                VerificationKey::parse(key).map_err(|why| refused(field, why))
+            let keys = each(&field.member("keys"), keys, |field, key| {
+                VerificationKey::parse(key).map_err(|why| field.refused(why))
             })?;
-            Ok(KeySource::Fixed(at_least_one(&at("keys"), keys)?))
+            Ok(KeySource::Fixed(at_least_one(&field.member("keys"), keys)?))
         }
         (_, _, Some(_)) => {
-            Err(refused(at("keys"), "give either keys, or uri and cluster, not both"))
+            Err(field.member("keys").refused("give either keys, or uri and cluster, not both"))
         }
-        (None, _, None) => Err(refused(at("uri"), "give uri and cluster, or keys")),
+        (None, _, None) => Err(field.member("uri").refused("give uri and cluster, or keys")),
         (Some(_), None, None) => {
-            Err(refused(at("cluster"), "name the Envoy cluster that reaches uri"))
+            Err(field.member("cluster").refused("name the Envoy cluster that reaches uri"))
         }
         (Some(uri), Some(cluster), None) => fetched(field, uri, cluster, raw),
     }
 }
 
 fn fetched(
-    field: &str,
+    field: &Field<'_>,
     uri: &str,
     cluster: &str,
     raw: &RawJwks,
 ) -> Result<KeySource, ConfigRefused> {
-    let at = |name: &str| format!("{field}.{name}");
     let url = HttpUrl::parse(uri)
         .filter(|_| !uri.contains('#'))
-        .ok_or_else(|| refused(at("uri"), "an absolute http or https URL is needed"))?;
+        .ok_or_else(|| field.member("uri").refused("an absolute http or https URL is needed"))?;
     if cluster.is_empty() {
-        return Err(refused(at("cluster"), "name the Envoy cluster that reaches uri"));
+        return Err(field.member("cluster").refused("name the Envoy cluster that reaches uri"));
     }
     Ok(KeySource::Fetched(Jwks {
         cluster: cluster.to_owned(),
@@ -166,22 +170,22 @@ fn fetched(
         } else {
             format!("/{}", url.path)
         },
-        timeout: positive(at("timeout"), &raw.timeout)?,
-        refresh: positive(at("refresh"), &raw.refresh)?,
-        cooldown: positive(at("cooldown"), &raw.cooldown)?,
+        timeout: positive(&field.member("timeout"), &raw.timeout)?,
+        refresh: positive(&field.member("refresh"), &raw.refresh)?,
+        cooldown: positive(&field.member("cooldown"), &raw.cooldown)?,
     }))
 }
 
 fn resource(
-    field: &str,
+    field: &Field<'_>,
     raw: &RawResource,
     issuers: &[Issuer],
     reads_bodies: bool,
 ) -> Result<Resource, ConfigRefused> {
-    let at = |name: &str| format!("{field}.{name}");
-    let id = ResourceId::parse(&raw.resource).map_err(|why| refused(at("resource"), why))?;
-    let own_audiences = texts(&at("audiences"), &raw.audiences)?;
-    let accepted = accepted_issuers(&at("issuers"), raw.issuers.as_deref(), issuers)?
+    let id =
+        ResourceId::parse(&raw.resource).map_err(|why| field.member("resource").refused(why))?;
+    let own_audiences = texts(&field.member("audiences"), &raw.audiences)?;
+    let accepted = accepted_issuers(&field.member("issuers"), raw.issuers.as_deref(), issuers)?
         .into_iter()
         .map(|index| {
             let audiences = [own_audiences.as_slice(), issuers[index.0].audiences.as_slice()]
@@ -192,27 +196,27 @@ fn resource(
         })
         .collect();
     if raw.name.as_ref().is_some_and(String::is_empty) {
-        return Err(refused(at("name"), "a name is not empty"));
+        return Err(field.member("name").refused("a name is not empty"));
     }
     Ok(Resource {
         id,
         name: raw.name.clone(),
         issuers: accepted,
         needs: policy::needs(field, &raw.needs)?,
-        clients: texts(&at("clients"), &raw.clients)?,
-        claims: policy::claim_rules(&at("claims"), &raw.claims)?,
+        clients: texts(&field.member("clients"), &raw.clients)?,
+        claims: policy::claim_rules(&field.member("claims"), &raw.claims)?,
         calls: policy::calls(field, raw, reads_bodies)?,
-        origins: each(&at("origins"), &raw.origins, |field, origin| {
+        origins: each(&field.member("origins"), &raw.origins, |field, origin| {
             HttpUrl::parse(origin)
                 .filter(|url| url.path.is_empty())
                 .map(|_| origin.clone())
-                .ok_or_else(|| refused(field, "an origin is scheme://host[:port] without a path"))
+                .ok_or_else(|| field.refused("an origin is scheme://host[:port] without a path"))
         })?,
     })
 }
 
 fn accepted_issuers(
-    field: &str,
+    field: &Field<'_>,
     raw: Option<&[String]>,
     issuers: &[Issuer],
 ) -> Result<Vec<IssuerIndex>, ConfigRefused> {
@@ -221,14 +225,14 @@ fn accepted_issuers(
     };
     let mut accepted = Vec::new();
     for (nth, name) in names.iter().enumerate() {
-        let field = format!("{field}[{nth}]");
+        let field = field.item(nth);
         let index = issuers
             .iter()
             .position(|issuer| *issuer.issuer == **name)
             .map(IssuerIndex)
-            .ok_or_else(|| refused(&field, "this issuer is not in `issuers`"))?;
+            .ok_or_else(|| field.refused("this issuer is not in `issuers`"))?;
         if accepted.contains(&index) {
-            return Err(refused(field, "this issuer is named twice"));
+            return Err(field.refused("this issuer is named twice"));
         }
         accepted.push(index);
     }
@@ -237,11 +241,13 @@ fn accepted_issuers(
 
 fn routes(raw: &RawConfig) -> Result<PathMap<Route>, ConfigRefused> {
     let mut routes = PathMap::default();
+    let resources = Field::top("resources");
     for (nth, resource) in raw.resources.iter().enumerate() {
-        let field = format!("resources[{nth}].path");
+        let resource_field = resources.item(nth);
+        let field = resource_field.member("path");
         check_path(&field, &resource.path)?;
-        let hosts = each(&format!("resources[{nth}].hosts"), &resource.hosts, |field, host| {
-            HostRule::parse(host).map_err(|why| refused(field, why))
+        let hosts = each(&resource_field.member("hosts"), &resource.hosts, |field, host| {
+            HostRule::parse(host).map_err(|why| field.refused(why))
         })?;
         let taken = routes.at(&resource.path).iter().any(|route| match route {
             Route::Public => true,
@@ -249,27 +255,28 @@ fn routes(raw: &RawConfig) -> Result<PathMap<Route>, ConfigRefused> {
             Route::Resource(_, others) => hosts.iter().any(|host| others.contains(host)),
         });
         if taken {
-            return Err(refused(field, "another resource has the same host and path"));
+            return Err(field.refused("another resource has the same host and path"));
         }
         routes.insert(&resource.path, Route::Resource(ResourceIndex(nth), hosts));
     }
+    let public = Field::top("public");
     for (nth, path) in raw.public.iter().enumerate() {
-        let field = format!("public[{nth}]");
+        let field = public.item(nth);
         check_path(&field, path)?;
         if !routes.at(path).is_empty() {
-            return Err(refused(field, "this path is a resource or already public"));
+            return Err(field.refused("this path is a resource or already public"));
         }
         routes.insert(path, Route::Public);
     }
     Ok(routes)
 }
 
-fn check_path(field: &str, path: &str) -> Result<(), ConfigRefused> {
+fn check_path(field: &Field<'_>, path: &str) -> Result<(), ConfigRefused> {
     if CanonicalPath::parse(path).is_err() || path.contains('?') {
-        return Err(refused(field, "a path is absolute and canonical, like /mcp"));
+        return Err(field.refused("a path is absolute and canonical, like /mcp"));
     }
     if path.len() > 1 && path.ends_with('/') {
-        return Err(refused(field, "leave the slash at the end out; whole segments are matched"));
+        return Err(field.refused("leave the slash at the end out; whole segments are matched"));
     }
     Ok(())
 }
@@ -289,11 +296,12 @@ fn metadata(resources: &[Resource]) -> HashMap<String, Vec<ResourceIndex>> {
 
 fn identity_headers(raw: &RawConfig) -> Result<Vec<IdentityHeader>, ConfigRefused> {
     let mut headers: Vec<IdentityHeader> = Vec::new();
+    let all = Field::top("identity_headers");
     for (name, source) in &raw.identity_headers {
-        let field = format!("identity_headers.{name}");
-        let header = IdentityHeader::parse(name, source).map_err(|why| refused(&field, why))?;
+        let field = all.member(name);
+        let header = IdentityHeader::parse(name, source).map_err(|why| field.refused(why))?;
         if headers.iter().any(|other| other.is_imitated_by(header.name())) {
-            return Err(refused(field, "this header is configured twice"));
+            return Err(field.refused("this header is configured twice"));
         }
         headers.push(header);
     }
@@ -301,12 +309,15 @@ fn identity_headers(raw: &RawConfig) -> Result<Vec<IdentityHeader>, ConfigRefuse
 }
 
 fn sessions(raw: &RawSessions) -> Result<Sessions, ConfigRefused> {
-    let time = |name: &str, text: &str| positive(format!("sessions.{name}"), text);
+    let field = Field::top("sessions");
+    let time = |name: &str, text: &str| positive(&field.member(name), text);
     if raw.cluster.is_empty() {
-        return Err(refused("sessions.cluster", "name the Envoy cluster that reaches mcp-auth"));
+        return Err(field
+            .member("cluster")
+            .refused("name the Envoy cluster that reaches mcp-auth"));
     }
     if raw.token.bytes().any(|byte| !byte.is_ascii_graphic()) {
-        return Err(refused("sessions.token", "a token is visible ASCII without white space"));
+        return Err(field.member("token").refused("a token is visible ASCII without white space"));
     }
     Ok(Sessions {
         cluster: raw.cluster.clone(),
@@ -319,7 +330,7 @@ fn sessions(raw: &RawSessions) -> Result<Sessions, ConfigRefused> {
     })
 }
 
-fn body_limit(field: &str, text: &str) -> Result<usize, ConfigRefused> {
+fn body_limit(field: &Field<'_>, text: &str) -> Result<usize, ConfigRefused> {
     let unit_at = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
     let (number, unit) = text.split_at(unit_at);
     let unit_bytes = match unit {
@@ -334,48 +345,44 @@ fn body_limit(field: &str, text: &str) -> Result<usize, ConfigRefused> {
         .and_then(|number| number.checked_mul(unit_bytes))
         .filter(|bytes| (1..=64 << 20).contains(bytes))
         .ok_or_else(|| {
-            refused(field, "a size is a whole number with a unit, like 1MiB, 1B to 64MiB")
+            field.refused("a size is a whole number with a unit, like 1MiB, 1B to 64MiB")
         })
 }
 
-pub(super) fn scopes(field: &str, raw: &[String]) -> Result<Vec<Scope>, ConfigRefused> {
-    each(field, raw, |field, scope| Scope::parse(scope).map_err(|why| refused(field, why)))
+pub(super) fn scopes(field: &Field<'_>, raw: &[String]) -> Result<Vec<Scope>, ConfigRefused> {
+    each(field, raw, |field, scope| Scope::parse(scope).map_err(|why| field.refused(why)))
 }
 
-pub(super) fn texts(field: &str, raw: &[String]) -> Result<Vec<String>, ConfigRefused> {
+pub(super) fn texts(field: &Field<'_>, raw: &[String]) -> Result<Vec<String>, ConfigRefused> {
     each(field, raw, |field, text| match text.as_str() {
-        "" => Err(refused(field, "an empty text is not accepted")),
+        "" => Err(field.refused("an empty text is not accepted")),
         text => Ok(text.to_owned()),
     })
 }
 
-pub(super) fn positive(field: String, text: &str) -> Result<Duration, ConfigRefused> {
-    match duration(field.clone(), text)? {
-        Duration::ZERO => Err(refused(field, "a duration of zero is not accepted")),
+pub(super) fn positive(field: &Field<'_>, text: &str) -> Result<Duration, ConfigRefused> {
+    match duration(field, text)? {
+        Duration::ZERO => Err(field.refused("a duration of zero is not accepted")),
         duration => Ok(duration),
     }
 }
 
-fn duration(field: String, text: &str) -> Result<Duration, ConfigRefused> {
-    parse_duration(text).map_err(|why| refused(field, why))
+fn duration(field: &Field<'_>, text: &str) -> Result<Duration, ConfigRefused> {
+    parse_duration(text).map_err(|why| field.refused(why))
 }
 
-fn at_most(field: &str, value: usize, most: usize) -> Result<usize, ConfigRefused> {
-    if value <= most { Ok(value) } else { Err(refused(field, format!("at most {most}"))) }
+fn at_most(field: &Field<'_>, value: usize, most: usize) -> Result<usize, ConfigRefused> {
+    if value <= most { Ok(value) } else { Err(field.refused(format!("at most {most}"))) }
 }
 
-pub(super) fn at_least_one<T>(field: &str, items: Vec<T>) -> Result<Vec<T>, ConfigRefused> {
-    if items.is_empty() { Err(refused(field, "at least one is needed")) } else { Ok(items) }
+pub(super) fn at_least_one<T>(field: &Field<'_>, items: Vec<T>) -> Result<Vec<T>, ConfigRefused> {
+    if items.is_empty() { Err(field.refused("at least one is needed")) } else { Ok(items) }
 }
 
 pub(super) fn each<'r, R, T>(
-    field: &str,
+    field: &Field<'_>,
     raw: &'r [R],
-    mut read: impl FnMut(&str, &'r R) -> Result<T, ConfigRefused>,
+    mut read: impl FnMut(&Field<'_>, &'r R) -> Result<T, ConfigRefused>,
 ) -> Result<Vec<T>, ConfigRefused> {
-    raw.iter().enumerate().map(|(nth, raw)| read(&format!("{field}[{nth}]"), raw)).collect()
-}
-
-pub(super) fn refused(field: impl Into<String>, problem: impl Display) -> ConfigRefused {
-    ConfigRefused { field: field.into(), problem: problem.to_string() }
+    raw.iter().enumerate().map(|(nth, raw)| read(&field.item(nth), raw)).collect()
 }

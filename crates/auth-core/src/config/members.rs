@@ -370,6 +370,7 @@ impl Members {
         self.problem.get_or_insert(ConfigRefused { field, problem });
     }
 
+    #[inline(never)]
     fn at(&self, name: &str) -> String {
         match self.field.as_str() {
             "" => name.to_owned(),

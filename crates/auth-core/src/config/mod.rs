@@ -2,6 +2,7 @@
 
 mod build;
 mod described;
+mod field;
 mod members;
 mod policy;
 mod raw;
@@ -63,7 +64,8 @@ impl Config {
     #[cfg(feature = "operator")]
     pub fn with_defaults(document: &[u8]) -> Result<Value, ConfigRefused> {
         Self::parse(document)?;
-        let document = crate::json::parse(document).map_err(|why| build::refused(".", why))?;
+        let document =
+            crate::json::parse(document).map_err(|why| field::Field::top(".").refused(why))?;
         Ok(members::Members::with_defaults(document, raw::RawConfig::read))
     }
 

@@ -5,7 +5,8 @@ use serde_json::Value;
 
 use super::{
     ClaimRule, ConfigRefused, ScopeHierarchy,
-    build::{at_least_one, each, positive, refused, scopes},
+    build::{at_least_one, each, positive, scopes},
+    field::Field,
     raw::{RawNeeds, RawResource, RawRule},
 };
 use crate::{
@@ -22,30 +23,29 @@ use crate::{
 const MOST_RULES: usize = 1000;
 
 pub(super) fn calls(
-    field: &str,
+    field: &Field<'_>,
     raw: &RawResource,
     reads_bodies: bool,
 ) -> Result<CallPolicy, ConfigRefused> {
-    let at = |name: &str| format!("{field}.{name}");
     let mut rules: Vec<CallRule> = Vec::new();
     for (list, raw) in [("tools", &raw.tools), ("methods", &raw.methods)] {
+        let list = field.member(list);
         for (nth, raw) in raw.iter().enumerate() {
-            let field = at(&format!("{list}[{nth}]"));
+            let field = list.item(nth);
             let rule = rule(&field, raw)?;
             if rules.iter().any(|other| (&other.method, &other.name) == (&rule.method, &rule.name))
             {
-                return Err(refused(field, "another rule has the same method and name"));
+                return Err(field.refused("another rule has the same method and name"));
             }
             if rules.len() == MOST_RULES {
-                return Err(refused(field, format!("at most {MOST_RULES} rules")));
+                return Err(field.refused(format!("at most {MOST_RULES} rules")));
             }
             rules.push(rule);
         }
     }
     if !rules.is_empty() && !reads_bodies && !raw.trust_mcp_headers {
         let list = if raw.tools.is_empty() { "methods" } else { "tools" };
-        return Err(refused(
-            at(list),
+        return Err(field.member(list).refused(
             "these rules need to know what a request calls: set body_access (where the host lets a \
              filter read bodies while it holds the headers), or trust_mcp_headers",
         ));
@@ -53,12 +53,14 @@ pub(super) fn calls(
     Ok(CallPolicy { rules, trusts_headers: raw.trust_mcp_headers })
 }
 
-fn rule(field: &str, raw: &RawRule) -> Result<CallRule, ConfigRefused> {
-    let at = |name: &str| format!("{field}.{name}");
-    let pattern = |name: &str, text| NamePattern::parse(text).map_err(|why| refused(at(name), why));
+fn rule(field: &Field<'_>, raw: &RawRule) -> Result<CallRule, ConfigRefused> {
+    let pattern =
+        |name: &str, text| NamePattern::parse(text).map_err(|why| field.member(name).refused(why));
     if raw.name.is_some() && NameMember::of(&raw.method).is_none() {
         let naming = NameMember::methods().collect::<Vec<_>>().join(", ");
-        return Err(refused(at("name"), format!("only these methods name something: {naming}")));
+        return Err(field
+            .member("name")
+            .refused(format!("only these methods name something: {naming}")));
     }
     let rule = CallRule {
         method: pattern("method", &raw.method)?,
@@ -66,37 +68,36 @@ fn rule(field: &str, raw: &RawRule) -> Result<CallRule, ConfigRefused> {
         needs: needs(field, &raw.needs)?,
     };
     if rule.needs.is_empty() {
-        return Err(refused(at("scopes"), "name scopes, max_age or acr_values"));
+        return Err(field.member("scopes").refused("name scopes, max_age or acr_values"));
     }
     Ok(rule)
 }
 
 /// What a resource or a rule asks for.
-pub(super) fn needs(field: &str, raw: &RawNeeds) -> Result<Needs, ConfigRefused> {
-    let at = |name: &str| format!("{field}.{name}");
-    let acr_values = each(&at("acr_values"), &raw.acr_values, |field, value| {
+pub(super) fn needs(field: &Field<'_>, raw: &RawNeeds) -> Result<Needs, ConfigRefused> {
+    let acr_values = each(&field.member("acr_values"), &raw.acr_values, |field, value| {
         Scope::parse(value).map(|_| value.clone()).map_err(|_| {
-            refused(field, "printable ASCII without spaces, quotes or backslashes is needed")
+            field.refused("printable ASCII without spaces, quotes or backslashes is needed")
         })
     })?;
-    let max_age = raw.max_age.as_deref().map(|text| positive(at("max_age"), text));
+    let max_age = raw.max_age.as_deref().map(|text| positive(&field.member("max_age"), text));
     Ok(Needs {
-        scopes: scopes(&at("scopes"), &raw.scopes)?,
+        scopes: scopes(&field.member("scopes"), &raw.scopes)?,
         max_age: max_age.transpose()?,
         acr_values: if acr_values.is_empty() { Vec::new() } else { vec![acr_values] },
     })
 }
 
 pub(super) fn claim_rules(
-    field: &str,
+    field: &Field<'_>,
     raw: &[(String, Vec<Value>)],
 ) -> Result<Vec<ClaimRule>, ConfigRefused> {
     let rule = |(name, values): &(String, Vec<Value>)| {
-        let field = format!("{field}.{name}");
+        let field = field.member(name);
         let values = each(&field, values, |field, value| match value {
             Value::String(_) | Value::Number(_) | Value::Bool(_) => Ok(value.clone()),
             Value::Null | Value::Array(_) | Value::Object(_) => {
-                Err(refused(field, "a value is a string, a number or a boolean"))
+                Err(field.refused("a value is a string, a number or a boolean"))
             }
         })?;
         Ok(ClaimRule { name: name.clone(), values: at_least_one(&field, values)? })
@@ -106,15 +107,15 @@ pub(super) fn claim_rules(
 
 /// Each scope with everything that it brings, however many steps away.
 pub(super) fn scope_hierarchy(
-    field: &str,
+    field: &Field<'_>,
     raw: &[(String, Vec<String>)],
 ) -> Result<ScopeHierarchy, ConfigRefused> {
     for (scope, implied) in raw {
-        let field = format!("{field}.{scope}");
+        let field = field.member(scope);
         scopes(&field, std::slice::from_ref(scope))?;
         at_least_one(&field, scopes(&field, implied)?)?;
         if implied.contains(scope) {
-            return Err(refused(field, "a scope does not imply itself"));
+            return Err(field.refused("a scope does not imply itself"));
         }
     }
     let closure = |scope: &String| {
