@@ -29,8 +29,9 @@ impl<'p> CanonicalPath<'p> {
         let inner = segments.strip_suffix('/').unwrap_or(segments);
         let canonical = segments.is_empty()
             || inner
-                .split('/')
-                .all(|segment| !matches!(segment, "" | "." | "..") && is_canonical(segment));
+                .as_bytes()
+                .split(|byte| *byte == b'/')
+                .all(|segment| !matches!(segment, b"" | b"." | b"..") && is_canonical(segment));
         if canonical { Ok(Self(path)) } else { Err(NotCanonical) }
     }
 
@@ -40,8 +41,8 @@ impl<'p> CanonicalPath<'p> {
     }
 }
 
-fn is_canonical(segment: &str) -> bool {
-    let mut bytes = segment.bytes();
+fn is_canonical(segment: &[u8]) -> bool {
+    let mut bytes = segment.iter().copied();
     while let Some(byte) = bytes.next() {
         let fits = match byte {
             b'%' => match (bytes.next().and_then(hex), bytes.next().and_then(hex)) {
@@ -134,9 +135,9 @@ fn first_segments(path: &str, most: usize) -> &str {
     if most == 0 {
         return "/";
     }
-    let mut ends = path.match_indices('/').map(|(at, _)| at).skip(most);
-    match ends.next() {
-        Some(end) => &path[..end],
+    let mut slashes = path.bytes().enumerate().filter(|(_, byte)| *byte == b'/');
+    match slashes.nth(most) {
+        Some((end, _)) => &path[..end],
         None => path,
     }
 }

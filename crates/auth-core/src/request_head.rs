@@ -120,7 +120,11 @@ impl RequestHead {
     /// Path and query of the target; an absent path is an empty one.
     pub fn path_and_query(&self) -> (&str, &str) {
         let target = self.text(":path").unwrap_or_default();
-        target.split_once('?').unwrap_or((target, ""))
+        // Targets are short: a plain loop is faster than what `split_once` prepares.
+        match target.bytes().position(|byte| byte == b'?') {
+            Some(at) => (&target[..at], &target[at + 1..]),
+            None => (target, ""),
+        }
     }
 }
 
