@@ -1,11 +1,9 @@
 //! A bounded map from digests to values that evicts by CLOCK (second chance): constant cost, no
 //! growth past its capacity, and what is used stays.
 
-use std::{
-    collections::HashMap,
-    hash::{BuildHasherDefault, Hasher},
-};
+use std::hash::Hasher as _;
 
+use hashbrown::HashTable;
 use siphasher::sip128::{Hasher128, SipHasher24};
 
 /// A secret drawn by the host, different in each VM: outsiders who do not know it cannot find two
@@ -23,7 +21,7 @@ impl DigestKey {
     pub(crate) fn spread(self, purpose: &str, below: u64) -> u64 {
         match below {
             0 => 0,
-            below => (self.digest(purpose.as_bytes()).0 % u128::from(below)) as u64,
+            below => self.digest(purpose.as_bytes()).hash() % below,
         }
     }
 
@@ -31,84 +29,66 @@ impl DigestKey {
     pub(crate) fn digest(self, bytes: &[u8]) -> Digest {
         let mut hasher = SipHasher24::new_with_key(&self.0);
         hasher.write(bytes);
-        Digest(hasher.finish128().as_u128())
+        let found = hasher.finish128();
+        Digest([found.h1, found.h2])
     }
 }
 
 /// A keyed digest; equal only for equal input, as far as anybody without the key can bring about.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(crate) struct Digest(u128);
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub(crate) struct Digest([u64; 2]);
 
-impl std::hash::Hash for Digest {
-    fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0 as u64);
-    }
-}
-
-/// A digest is its own hash.
-#[derive(Default)]
-struct Identity(u64);
-
-impl Hasher for Identity {
-    fn finish(&self) -> u64 {
-        self.0
-    }
-
-    fn write(&mut self, _: &[u8]) {
-        unreachable!("a digest writes one u64")
-    }
-
-    fn write_u64(&mut self, value: u64) {
-        self.0 = value;
+impl Digest {
+    /// A digest is its own hash.
+    const fn hash(self) -> u64 {
+        self.0[0]
     }
 }
 
 /// At most `capacity` values.
 pub(crate) struct BoundedMap<V> {
     capacity: usize,
-    index: HashMap<Digest, usize, BuildHasherDefault<Identity>>,
+    places: Places,
+    /// In the order of their places.
     slots: Vec<Slot<V>>,
     hand: usize,
 }
 
 struct Slot<V> {
-    digest: Digest,
     value: V,
     used: bool,
 }
 
 impl<V> BoundedMap<V> {
     pub(crate) fn new(capacity: usize) -> Self {
-        Self { capacity, index: HashMap::default(), slots: Vec::new(), hand: 0 }
+        let capacity = capacity.min(u32::MAX as usize);
+        Self { capacity, places: Places::default(), slots: Vec::new(), hand: 0 }
     }
 
     pub(crate) fn get(&mut self, digest: Digest) -> Option<&mut V> {
-        let slot = &mut self.slots[*self.index.get(&digest)?];
+        let slot = &mut self.slots[self.places.find(digest)?];
         slot.used = true;
         Some(&mut slot.value)
     }
 
     pub(crate) fn insert(&mut self, digest: Digest, value: V) {
-        let slot = Slot { digest, value, used: false };
-        if let Some(at) = self.index.get(&digest) {
-            self.slots[*at] = slot;
+        let slot = Slot { value, used: false };
+        if let Some(at) = self.places.find(digest) {
+            self.slots[at] = slot;
         } else if self.slots.len() < self.capacity {
-            self.index.insert(digest, self.slots.len());
+            make_room(&mut self.slots, self.capacity);
             self.slots.push(slot);
+            self.places.push(digest, self.capacity);
         } else if self.capacity > 0 {
             let at = self.victim();
-            self.index.remove(&self.slots[at].digest);
-            self.index.insert(digest, at);
             self.slots[at] = slot;
+            self.places.replace(at, digest);
         }
     }
 
     pub(crate) fn remove(&mut self, digest: Digest) {
-        if let Some(at) = self.index.remove(&digest) {
+        if let Some(at) = self.places.swap_remove(digest) {
             self.slots.swap_remove(at);
-            if let Some(moved) = self.slots.get(at) {
-                self.index.insert(moved.digest, at);
-            }
         }
     }
 
@@ -132,6 +112,67 @@ impl<V> BoundedMap<V> {
     }
 }
 
+/// Digests in their places, each once, and where to find them.
+#[derive(Default)]
+struct Places {
+    index: HashTable<u32>,
+    digests: Vec<Digest>,
+}
+
+impl Places {
+    fn find(&self, digest: Digest) -> Option<usize> {
+        let is_it = |at: &u32| self.digests[*at as usize] == digest;
+        self.index.find(digest.hash(), is_it).map(|at| *at as usize)
+    }
+
+    /// Puts a new one behind the others, of which there will be `most`.
+    fn push(&mut self, digest: Digest, most: usize) {
+        make_room(&mut self.digests, most);
+        self.digests.push(digest);
+        self.link(self.digests.len() - 1);
+    }
+
+    /// Puts a new one where another is.
+    fn replace(&mut self, at: usize, digest: Digest) {
+        self.unlink(self.digests[at]);
+        self.digests[at] = digest;
+        self.link(at);
+    }
+
+    /// Takes one out, whose place the last one gets. The place.
+    fn swap_remove(&mut self, digest: Digest) -> Option<usize> {
+        let at = self.unlink(digest)?;
+        let last = self.digests.len() - 1;
+        if at < last {
+            self.unlink(self.digests[last]);
+        }
+        self.digests.swap_remove(at);
+        if at < last {
+            self.link(at);
+        }
+        Some(at)
+    }
+
+    fn link(&mut self, at: usize) {
+        let Self { index, digests } = self;
+        index.insert_unique(digests[at].hash(), at as u32, |at| digests[*at as usize].hash());
+    }
+
+    fn unlink(&mut self, digest: Digest) -> Option<usize> {
+        let Self { index, digests } = self;
+        let is_it = |at: &u32| digests[*at as usize] == digest;
+        let entry = index.find_entry(digest.hash(), is_it).ok()?;
+        Some(entry.remove().0 as usize)
+    }
+}
+
+/// Makes room for twice as many, and for no more than will ever be there.
+fn make_room<T>(list: &mut Vec<T>, most: usize) {
+    if list.len() == list.capacity() {
+        list.reserve_exact(list.len().max(4).min(most - list.len()));
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, prop, proptest};
@@ -141,17 +182,17 @@ mod tests {
     #[test]
     fn what_is_used_stays() {
         let mut map = BoundedMap::new(2);
-        map.insert(Digest(1), "a");
-        map.insert(Digest(2), "b");
-        assert!(map.get(Digest(1)).is_some());
-        map.insert(Digest(3), "c");
-        assert_eq!((map.get(Digest(1)).copied(), map.get(Digest(2)).copied()), (Some("a"), None));
+        map.insert(digest(1), "a");
+        map.insert(digest(2), "b");
+        assert!(map.get(digest(1)).is_some());
+        map.insert(digest(3), "c");
+        assert_eq!((map.get(digest(1)).copied(), map.get(digest(2)).copied()), (Some("a"), None));
     }
 
     #[test]
     fn a_capacity_of_zero_keeps_nothing() {
         let mut map = BoundedMap::new(0);
-        map.insert(Digest(1), ());
+        map.insert(digest(1), ());
         assert_eq!(map.len(), 0);
     }
 
@@ -166,15 +207,21 @@ mod tests {
     proptest! {
         #[test]
         fn it_never_grows_and_never_mixes_values_up(
-            steps in prop::collection::vec((any::<bool>(), 0_u128..20), 0..200)
+            steps in prop::collection::vec((any::<bool>(), 0_u64..20), 0..200)
         ) {
             let mut map = BoundedMap::new(5);
-            for (insert, digest) in steps {
-                if insert { map.insert(Digest(digest), digest) } else { map.remove(Digest(digest)) }
+            for (insert, nth) in steps {
+                if insert { map.insert(digest(nth), nth) } else { map.remove(digest(nth)) }
                 assert!(map.len() <= 5);
-                assert!(map.get(Digest(digest)).is_none_or(|value| *value == digest));
-                assert_eq!(map.index.len(), map.slots.len());
+                assert_eq!(map.get(digest(nth)).copied(), insert.then_some(nth));
+                assert!(map.slots.capacity() <= 5);
+                assert_eq!(map.places.index.len(), map.slots.len());
             }
         }
+    }
+
+    /// Three have the same hash.
+    const fn digest(nth: u64) -> Digest {
+        Digest([nth / 3, nth])
     }
 }
