@@ -2,11 +2,10 @@
 
 use std::rc::Rc;
 
-use serde_json::{Map, Value};
-
 use crate::{
     config::{Issuer, IssuerIndex},
     denial::Denial,
+    json::{Json, Members},
     jwk::VerificationKey,
     jws::UntrustedJwt,
     key_ring::KeyRing,
@@ -19,9 +18,9 @@ const LATEST_DATE: u64 = 1 << 53;
 
 /// The claims of a token, made only by checking its signature.
 #[derive(Debug)]
-pub struct VerifiedClaims {
+pub struct VerifiedClaims<'t> {
     issuer: IssuerIndex,
-    claims: Map<String, Value>,
+    claims: Members<'t>,
     session_id: SessionId,
 }
 
@@ -34,11 +33,11 @@ pub(crate) enum Unverified {
     Denied(Denial),
 }
 
-impl VerifiedClaims {
+impl<'t> VerifiedClaims<'t> {
     /// Checks the signature of `jwt` with the keys of its issuer. Returns the key that fits, too.
     pub(crate) fn verify<'k>(
         token: &str,
-        jwt: UntrustedJwt<'_>,
+        jwt: UntrustedJwt<'t>,
         (index, issuer): (IssuerIndex, &Issuer),
         keys: &'k KeyRing,
         verifier: &dyn Verify,
@@ -47,15 +46,15 @@ impl VerifiedClaims {
         if !issuer.algorithms.contains(&algorithm) {
             return Err(Unverified::Denied(Denial::AlgorithmNotAllowed));
         }
-        let candidates: Vec<_> = keys.candidates(jwt.kid(), algorithm).collect();
-        if candidates.is_empty() {
-            return Err(Unverified::NoKey);
-        }
         let message = jwt.signing_input().as_bytes();
-        let key = candidates
-            .into_iter()
-            .find(|key| verifier.verify(algorithm, key, message, jwt.signature()))
-            .ok_or(Unverified::Denied(Denial::BadSignature))?;
+        let mut candidates = keys.candidates(jwt.kid(), algorithm).peekable();
+        let key = match candidates.peek() {
+            None => return Err(Unverified::NoKey),
+            Some(_) => candidates
+                .find(|key| verifier.verify(algorithm, key, message, jwt.signature()))
+                .ok_or(Unverified::Denied(Denial::BadSignature))?,
+        };
+        drop(candidates);
         let claims = jwt.into_claims();
         let session_id = session_id(&claims, &issuer.issuer, token).map_err(Unverified::Denied)?;
         Ok((Self { issuer: index, claims, session_id }, key))
@@ -72,7 +71,7 @@ impl VerifiedClaims {
     }
 
     /// A claim as it stands.
-    pub fn get(&self, name: &str) -> Option<&Value> {
+    pub fn get(&self, name: &str) -> Option<&Json<'t>> {
         self.claims.get(name)
     }
 
@@ -91,7 +90,7 @@ impl VerifiedClaims {
     pub fn date(&self, name: &str) -> Result<Option<u64>, Denial> {
         let number = match self.claims.get(name) {
             None => return Ok(None),
-            Some(Value::Number(number)) => number,
+            Some(Json::Number(number)) => number,
             Some(_) => return Err(Denial::MalformedToken),
         };
         match (number.as_u64(), number.as_f64()) {
@@ -110,8 +109,8 @@ impl VerifiedClaims {
     pub fn list(&self, name: &str) -> Result<Vec<&str>, Denial> {
         match self.claims.get(name) {
             None => Ok(Vec::new()),
-            Some(Value::String(text)) => Ok(vec![text]),
-            Some(Value::Array(items)) => {
+            Some(Json::Text(text)) => Ok(vec![text]),
+            Some(Json::List(items)) => {
                 items.iter().map(|item| item.as_str().ok_or(Denial::MalformedToken)).collect()
             }
             Some(_) => Err(Denial::MalformedToken),
@@ -120,7 +119,7 @@ impl VerifiedClaims {
 }
 
 /// `sid` names the session, else `jti`, else the token itself.
-fn session_id(claims: &Map<String, Value>, issuer: &str, token: &str) -> Result<SessionId, Denial> {
+fn session_id(claims: &Members<'_>, issuer: &str, token: &str) -> Result<SessionId, Denial> {
     let distinguisher = match text(claims, "sid")?.filter(|sid| !sid.is_empty()) {
         Some(sid) => sid,
         None => text(claims, "jti")?.filter(|jti| !jti.is_empty()).unwrap_or(token),
@@ -128,10 +127,10 @@ fn session_id(claims: &Map<String, Value>, issuer: &str, token: &str) -> Result<
     Ok(SessionId::new(issuer, distinguisher))
 }
 
-fn text<'c>(claims: &'c Map<String, Value>, name: &str) -> Result<Option<&'c str>, Denial> {
+fn text<'c>(claims: &'c Members<'_>, name: &str) -> Result<Option<&'c str>, Denial> {
     match claims.get(name) {
         None => Ok(None),
-        Some(Value::String(text)) => Ok(Some(text)),
+        Some(Json::Text(text)) => Ok(Some(text)),
         Some(_) => Err(Denial::MalformedToken),
     }
 }

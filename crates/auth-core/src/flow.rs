@@ -13,7 +13,7 @@ use crate::{
     denial::Denial,
     fetch::FetchId,
     gate::Gate,
-    jws::UntrustedJwt,
+    jws::{CompactJws, UntrustedJwt},
     key_ring::Wanted,
     mcp::{
         inquiry::Inquiry,
@@ -340,8 +340,9 @@ fn verify(
     }
     // What can be taken apart is one token.
     let token = Credential::find(request.head.values("authorization"))?.text()?;
-    let jwt = UntrustedJwt::parse(token)
-        .or_else(|denial| credential::check_one(token).and(Err(denial)))?;
+    let malformed = |denial| credential::check_one(token).err().unwrap_or(denial);
+    let jws = CompactJws::decode(token).map_err(malformed)?;
+    let jwt = UntrustedJwt::read(&jws).map_err(malformed)?;
     let index = accepted_issuer(gate, request.resource, jwt.issuer()?)?;
     let issuer = &gate.config.issuers[index.0];
     let ring = &gate.rings[index.0];

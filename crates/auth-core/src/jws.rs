@@ -1,26 +1,35 @@
 //! The compact JWS of a JWT (RFC 7515 §7.1, RFC 7519), read strictly and believed in nothing.
 
-use std::fmt;
+use std::{borrow::Cow, fmt};
 
-use serde_json::{Map, Value};
+use crate::{
+    algorithm::Algorithm,
+    b64,
+    denial::Denial,
+    json::{self, Json, Members},
+};
 
-use crate::{algorithm::Algorithm, b64, denial::Denial, json};
-
-/// A token as it came, taken apart. Nothing in it is verified.
-#[derive(Clone)]
-pub struct UntrustedJwt<'t> {
-    header: Header,
-    claims: Map<String, Value>,
+/// The three parts of a compact JWS (RFC 7515 §3.1), decoded and not looked at.
+pub struct CompactJws<'t> {
+    header: Vec<u8>,
+    payload: Vec<u8>,
     signing_input: &'t str,
     signature: Vec<u8>,
 }
 
+/// A token as it came, taken apart. Nothing in it is verified.
+pub struct UntrustedJwt<'d> {
+    jws: &'d CompactJws<'d>,
+    header: Header<'d>,
+    claims: Members<'d>,
+}
+
 /// The members of the JOSE header that are read. `jwk`, `jku`, `x5u` and `x5c` are not: a token
 /// does not choose the key that verifies it.
-#[derive(Clone, Debug)]
-struct Header {
+#[derive(Debug)]
+struct Header<'d> {
     algorithm: Algorithm,
-    kid: Option<String>,
+    kid: Option<Cow<'d, str>>,
 }
 
 /// The header alone: the rest is a credential.
@@ -30,25 +39,36 @@ impl fmt::Debug for UntrustedJwt<'_> {
     }
 }
 
-impl<'t> UntrustedJwt<'t> {
-    /// Takes a compact JWS apart.
+impl<'t> CompactJws<'t> {
+    /// Takes a token apart.
     ///
     /// # Errors
-    /// - [`Denial::MalformedToken`] if it is not three strict base64url parts of which the first two
-    ///   are JSON objects without duplicate members, or if the header has `crit`, `b64` or `zip`,
-    /// - [`Denial::AlgorithmNotAllowed`] if `alg` is one that no issuer may use,
-    /// - [`Denial::WrongType`] if `typ` is that of something other than an access token.
-    pub fn parse(token: &'t str) -> Result<Self, Denial> {
+    /// [`Denial::MalformedToken`] if it is not three strict base64url parts.
+    pub fn decode(token: &'t str) -> Result<Self, Denial> {
         let (signing_input, signature) = token.rsplit_once('.').ok_or(Denial::MalformedToken)?;
         let (header, payload) = signing_input.split_once('.').ok_or(Denial::MalformedToken)?;
-        if payload.contains('.') {
-            return Err(Denial::MalformedToken);
-        }
-        let header_members = object(header)?;
-        let claims = object(payload)?;
-        let signature = b64::decode(signature).ok_or(Denial::MalformedToken)?;
-        let header = Header::read(&header_members)?;
-        Ok(Self { header, claims, signing_input, signature })
+        let part = |text| b64::decode(text).ok_or(Denial::MalformedToken);
+        Ok(Self {
+            header: part(header)?,
+            payload: part(payload)?,
+            signing_input,
+            signature: part(signature)?,
+        })
+    }
+}
+
+impl<'d> UntrustedJwt<'d> {
+    /// Reads what was taken apart.
+    ///
+    /// # Errors
+    /// - [`Denial::MalformedToken`] if header and payload are not JSON objects without duplicate
+    ///   members, or if the header has `crit`, `b64` or `zip`,
+    /// - [`Denial::AlgorithmNotAllowed`] if `alg` is one that no issuer may use,
+    /// - [`Denial::WrongType`] if `typ` is that of something other than an access token.
+    pub fn read(jws: &'d CompactJws<'_>) -> Result<Self, Denial> {
+        let object = |part| json::read_object(part).map_err(|_| Denial::MalformedToken);
+        let (header, claims) = (object(&jws.header)?, object(&jws.payload)?);
+        Ok(Self { jws, header: Header::read(&header)?, claims })
     }
 
     /// The algorithm that the header names.
@@ -62,13 +82,13 @@ impl<'t> UntrustedJwt<'t> {
     }
 
     /// What the signature is over.
-    pub fn signing_input(&self) -> &'t str {
-        self.signing_input
+    pub fn signing_input(&self) -> &str {
+        self.jws.signing_input
     }
 
     /// The signature.
     pub fn signature(&self) -> &[u8] {
-        &self.signature
+        &self.jws.signature
     }
 
     /// `iss`, which only tells whose keys to try.
@@ -78,26 +98,26 @@ impl<'t> UntrustedJwt<'t> {
     /// not there.
     pub fn issuer(&self) -> Result<&str, Denial> {
         match self.claims.get("iss") {
-            Some(Value::String(issuer)) => Ok(issuer),
+            Some(Json::Text(issuer)) => Ok(issuer),
             Some(_) => Err(Denial::MalformedToken),
             None => Err(Denial::UnknownIssuer),
         }
     }
 
     /// Gives the claims away once the signature is known to be right.
-    pub(crate) fn into_claims(self) -> Map<String, Value> {
+    pub(crate) fn into_claims(self) -> Members<'d> {
         self.claims
     }
 }
 
-impl Header {
-    fn read(members: &Map<String, Value>) -> Result<Self, Denial> {
-        if ["crit", "b64", "zip"].iter().any(|name| members.contains_key(*name)) {
+impl<'d> Header<'d> {
+    fn read(members: &Members<'d>) -> Result<Self, Denial> {
+        if ["crit", "b64", "zip"].iter().any(|name| members.get(name).is_some()) {
             return Err(Denial::MalformedToken);
         }
         let text = |name| match members.get(name) {
             None => Ok(None),
-            Some(Value::String(text)) => Ok(Some(text.as_str())),
+            Some(Json::Text(text)) => Ok(Some(text)),
             Some(_) => Err(Denial::MalformedToken),
         };
         let (alg, kid, typ) = (text("alg")?, text("kid")?, text("typ")?);
@@ -105,10 +125,10 @@ impl Header {
             .ok_or(Denial::MalformedToken)?
             .parse()
             .map_err(|_not_accepted| Denial::AlgorithmNotAllowed)?;
-        if !typ.is_none_or(is_access_token_type) {
+        if !typ.is_none_or(|typ| is_access_token_type(typ)) {
             return Err(Denial::WrongType);
         }
-        Ok(Self { algorithm, kid: kid.map(str::to_owned) })
+        Ok(Self { algorithm, kid: kid.cloned() })
     }
 }
 
@@ -123,11 +143,6 @@ fn is_access_token_type(typ: &str) -> bool {
     subtype.eq_ignore_ascii_case("JWT") || subtype.eq_ignore_ascii_case("at+jwt")
 }
 
-fn object(part: &str) -> Result<Map<String, Value>, Denial> {
-    let bytes = b64::decode(part).ok_or(Denial::MalformedToken)?;
-    json::parse_object(&bytes).map_err(|_| Denial::MalformedToken)
-}
-
 #[cfg(test)]
 mod tests {
     use proptest::prelude::{any, proptest};
@@ -137,7 +152,8 @@ mod tests {
     #[test]
     fn a_compact_jws_is_taken_apart() {
         let token = token(r#"{"alg":"RS256","kid":"k1","typ":"JWT"}"#, r#"{"iss":"https://i/"}"#);
-        let jwt = UntrustedJwt::parse(&token).unwrap();
+        let jws = CompactJws::decode(&token).unwrap();
+        let jwt = UntrustedJwt::read(&jws).unwrap();
         assert_eq!(
             (jwt.algorithm(), jwt.kid(), jwt.issuer()),
             (Algorithm::Rs256, Some("k1"), Ok("https://i/"))
@@ -198,7 +214,8 @@ mod tests {
     fn only_access_token_types_are_accepted() {
         for typ in ["JWT", "jwt", "at+jwt", "AT+JWT", "application/at+jwt", "Application/JWT"] {
             let token = token(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#), "{}");
-            assert!(UntrustedJwt::parse(&token).is_ok(), "{typ}");
+            let jws = CompactJws::decode(&token).unwrap();
+            assert!(UntrustedJwt::read(&jws).is_ok(), "{typ}");
         }
         for typ in ["", "id+jwt", "logout+jwt", "dpop+jwt", "application/", "text/jwt", "JOSE"] {
             let token = token(&format!(r#"{{"alg":"RS256","typ":"{typ}"}}"#), "{}");
@@ -209,12 +226,16 @@ mod tests {
     proptest! {
         #[test]
         fn arbitrary_text_never_panics(text in any::<String>()) {
-            let _ = UntrustedJwt::parse(&text);
+            if let Ok(jws) = CompactJws::decode(&text) {
+                let _ = UntrustedJwt::read(&jws);
+            }
         }
 
         #[test]
         fn arbitrary_parts_never_panic(header in any::<String>(), payload in any::<Vec<u8>>()) {
-            let _ = UntrustedJwt::parse(&format!("{}.{}.", header, b64::encode(&payload)));
+            let header = b64::encode(header.as_bytes());
+            let token = format!("{header}.{}.", b64::encode(&payload));
+            let _ = UntrustedJwt::read(&CompactJws::decode(&token).unwrap());
         }
     }
 
@@ -223,6 +244,9 @@ mod tests {
     }
 
     fn denial(token: &str) -> Denial {
-        UntrustedJwt::parse(token).expect_err("it is refused")
+        match CompactJws::decode(token) {
+            Ok(jws) => UntrustedJwt::read(&jws).expect_err("it is refused"),
+            Err(denial) => denial,
+        }
     }
 }

@@ -39,7 +39,7 @@ impl TokenAccepted {
     ) -> Result<Self, Denial> {
         let audiences = resource.audiences(principal.issuer).ok_or(Denial::UnknownIssuer)?;
         principal.validity.check(issuer.leeway, now)?;
-        if !principal.audiences.iter().any(|audience| audiences.contains(audience)) {
+        if !principal.audiences.iter().any(|own| audiences.iter().any(|one| **one == **own)) {
             return Err(Denial::WrongAudience);
         }
         principal.validity.check_lifetime(issuer.max_token_lifetime)?;

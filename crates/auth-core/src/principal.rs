@@ -9,6 +9,7 @@ use crate::{
     config::{ClaimRule, Config, Issuer, IssuerIndex, ScopeHierarchy},
     denial::Denial,
     identity_header::{self, IdentityHeader, Source},
+    json::Json,
     mcp::session::Owner,
     needs::Needs,
     scope::Scope,
@@ -31,17 +32,17 @@ pub struct Principal {
     /// As the token says.
     pub(crate) scopes: TokenScopes,
     /// What those bring with them.
-    implied_scopes: Vec<String>,
+    implied_scopes: Box<[Box<str>]>,
     /// `acr` and `auth_time`, where some rule asks for them.
-    acr: Option<String>,
+    acr: Option<Box<str>>,
     auth_time: Option<u64>,
     /// The claims that rules are about, those that are there.
-    policy_claims: Vec<(String, Value)>,
+    policy_claims: Box<[(Box<str>, Value)]>,
     /// Whom MCP sessions are bound to, once somebody has asked.
     owner: OnceCell<Owner>,
     pub(crate) session_id: SessionId,
     pub(crate) validity: Validity,
-    pub(crate) audiences: Vec<String>,
+    pub(crate) audiences: Box<[Box<str>]>,
     /// The identity headers, encoded.
     pub(crate) headers: Rc<[(Rc<str>, Arc<str>)]>,
 }
@@ -74,14 +75,14 @@ impl Principal {
     /// # Errors
     /// [`Denial::MalformedToken`] if a claim that is needed is missing, or one that is used has the
     /// wrong type.
-    pub fn new(claims: &VerifiedClaims, config: &Config) -> Result<Self, Denial> {
+    pub fn new(claims: &VerifiedClaims<'_>, config: &Config) -> Result<Self, Denial> {
         let issuer = &config.issuers[claims.issuer().0];
         let username = username(claims, issuer)?;
         let identity_issuer = identity_issuer(claims, issuer)?;
         let subject = claims.text("sub")?;
         let scopes = scopes(claims, issuer)?;
         let wanted = &config.policy_claims;
-        let claim = |name: &String| Some((name.clone(), claims.get(name)?.clone()));
+        let claim = |name: &String| Some((name.as_str().into(), claims.get(name)?.clone().into()));
         let mut principal = Self {
             issuer: claims.issuer(),
             user_id: UserId::new(username, &identity_issuer, config.hash_digits),
@@ -89,7 +90,7 @@ impl Principal {
             identity_issuer,
             subject: subject.map(Arc::from),
             implied_scopes: implied(&scopes, &config.scope_hierarchy),
-            acr: if wanted.acr { claims.text("acr")?.map(str::to_owned) } else { None },
+            acr: if wanted.acr { claims.text("acr")?.map(Box::from) } else { None },
             auth_time: if wanted.auth_time { claims.date("auth_time")? } else { None },
             policy_claims: wanted.names.iter().filter_map(claim).collect(),
             owner: OnceCell::new(),
@@ -97,7 +98,7 @@ impl Principal {
             scopes,
             session_id: claims.session_id().clone(),
             validity: Validity::read(claims)?,
-            audiences: claims.list("aud")?.into_iter().map(str::to_owned).collect(),
+            audiences: claims.list("aud")?.into_iter().map(Box::from).collect(),
             headers: Rc::new([]),
         };
         principal.headers = config
@@ -116,7 +117,7 @@ impl Principal {
 
     /// Whether the claim that `rule` is about has one of its values, or is a list that does.
     pub(crate) fn fits(&self, rule: &ClaimRule) -> bool {
-        let found = self.policy_claims.iter().find(|(name, _)| *name == rule.name);
+        let found = self.policy_claims.iter().find(|(name, _)| **name == *rule.name);
         found.is_some_and(|(_, value)| match value {
             Value::Array(items) => items.iter().any(|item| rule.values.contains(item)),
             value => rule.values.contains(value),
@@ -130,7 +131,7 @@ impl Principal {
         leeway: Duration,
         now: UnixTime,
     ) -> Result<(), Denial> {
-        let implied = |scope: &str| self.implied_scopes.iter().any(|own| own == scope);
+        let implied = |scope: &str| self.implied_scopes.iter().any(|own| **own == *scope);
         let granted =
             |scope: &Scope| self.scopes.contains(scope.as_str()) || implied(scope.as_str());
         if !needs.scopes.iter().all(granted) {
@@ -152,15 +153,18 @@ impl Principal {
     ) -> bool {
         let since = self.auth_time.or(self.validity.iat).map(UnixTime::from_secs);
         let is_recent = |most: Duration| since.is_some_and(|since| now <= since + most + leeway);
-        let acr = self.acr.as_ref();
+        let acr = self.acr.as_deref();
         needs.max_age.is_none_or(is_recent)
-            && needs.acr_values.iter().all(|list| acr.is_some_and(|acr| list.contains(acr)))
+            && needs
+                .acr_values
+                .iter()
+                .all(|list| acr.is_some_and(|acr| list.iter().any(|one| one == acr)))
     }
 
     fn header(
         &self,
         header: &IdentityHeader,
-        claims: &VerifiedClaims,
+        claims: &VerifiedClaims<'_>,
         issuer: &Issuer,
     ) -> Option<(Rc<str>, Arc<str>)> {
         let value = match header.source() {
@@ -180,7 +184,7 @@ impl Principal {
 }
 
 impl Validity {
-    fn read(claims: &VerifiedClaims) -> Result<Self, Denial> {
+    fn read(claims: &VerifiedClaims<'_>) -> Result<Self, Denial> {
         let exp = claims.date("exp")?.ok_or(Denial::MalformedToken)?;
         Ok(Self { exp, nbf: claims.date("nbf")?, iat: claims.date("iat")? })
     }
@@ -214,7 +218,7 @@ impl Validity {
 
 /// The first of the configured claims that is a non-empty string; an unverified email is passed
 /// over.
-fn username<'c>(claims: &'c VerifiedClaims, issuer: &Issuer) -> Result<&'c str, Denial> {
+fn username<'c>(claims: &'c VerifiedClaims<'_>, issuer: &Issuer) -> Result<&'c str, Denial> {
     issuer
         .username_claims
         .iter()
@@ -223,15 +227,15 @@ fn username<'c>(claims: &'c VerifiedClaims, issuer: &Issuer) -> Result<&'c str, 
         .ok_or(Denial::MalformedToken)
 }
 
-fn email_is_verified(claims: &VerifiedClaims) -> bool {
+fn email_is_verified(claims: &VerifiedClaims<'_>) -> bool {
     match claims.get("email_verified") {
-        None | Some(Value::Bool(true)) => true,
-        Some(Value::String(text)) => text == "true",
+        None | Some(Json::Bool(true)) => true,
+        Some(Json::Text(text)) => text == "true",
         Some(_) => false,
     }
 }
 
-fn identity_issuer(claims: &VerifiedClaims, issuer: &Issuer) -> Result<Arc<str>, Denial> {
+fn identity_issuer(claims: &VerifiedClaims<'_>, issuer: &Issuer) -> Result<Arc<str>, Denial> {
     let Some(claim) = &issuer.identity_issuer_claim else { return Ok(Arc::clone(&issuer.issuer)) };
     let named = claims.text(claim)?.filter(|text| !text.is_empty());
     named.map(Arc::from).ok_or(Denial::MalformedToken)
@@ -245,7 +249,7 @@ fn encoded(text: &Arc<str>) -> Option<Arc<str>> {
     }
 }
 
-fn client_id(claims: &VerifiedClaims) -> Result<Option<&str>, Denial> {
+fn client_id<'c>(claims: &'c VerifiedClaims<'_>) -> Result<Option<&'c str>, Denial> {
     match (claims.text("azp")?, claims.text("client_id")?) {
         (Some(azp), Some(client_id)) if azp != client_id => Err(Denial::MalformedToken),
         (azp, client_id) => Ok(azp.or(client_id)),
@@ -254,39 +258,39 @@ fn client_id(claims: &VerifiedClaims) -> Result<Option<&str>, Denial> {
 
 /// Scopes of all the configured claims: strings are split at spaces, items of arrays stand for
 /// themselves. An item with a space in it would read as two scopes further on, so it counts for none.
-fn scopes(claims: &VerifiedClaims, issuer: &Issuer) -> Result<TokenScopes, Denial> {
+fn scopes(claims: &VerifiedClaims<'_>, issuer: &Issuer) -> Result<TokenScopes, Denial> {
     let mut scopes: Vec<&str> = Vec::new();
+    let mut add = |item| {
+        let one = !str::is_empty(item) && !item.contains(char::is_whitespace);
+        if one && !scopes.contains(&item) {
+            scopes.push(item);
+        }
+    };
     for name in &issuer.scope_claims {
-        let items = match claims.get(name) {
-            Some(Value::String(text)) => text.split(' ').collect(),
-            _ => claims.list(name)?,
-        };
-        for item in items {
-            let one = !item.is_empty() && !item.contains(char::is_whitespace);
-            if one && !scopes.contains(&item) {
-                scopes.push(item);
-            }
+        match claims.get(name) {
+            Some(Json::Text(text)) => text.split(' ').for_each(&mut add),
+            _ => claims.list(name)?.into_iter().for_each(&mut add),
         }
     }
     Ok(TokenScopes(scopes.join(" ").into()))
 }
 
 /// What these scopes bring with them.
-fn implied(scopes: &TokenScopes, hierarchy: &ScopeHierarchy) -> Vec<String> {
+fn implied(scopes: &TokenScopes, hierarchy: &ScopeHierarchy) -> Box<[Box<str>]> {
     let granted = hierarchy.iter().filter(|(scope, _)| scopes.contains(scope));
-    granted.flat_map(|(_, implied)| implied).cloned().collect()
+    granted.flat_map(|(_, implied)| implied).map(|scope| scope.as_str().into()).collect()
 }
 
 /// A claim as a header's text: strings, numbers and booleans, arrays of strings.
-fn claim_text(value: &Value) -> Option<String> {
+fn claim_text<'c>(value: &'c Json<'_>) -> Option<Cow<'c, str>> {
     match value {
-        Value::String(text) => Some(text.clone()),
-        Value::Number(number) => Some(number.to_string()),
-        Value::Bool(flag) => Some(flag.to_string()),
-        Value::Array(items) => {
-            let texts: Option<Vec<&str>> = items.iter().map(Value::as_str).collect();
-            Some(texts?.join(" "))
+        Json::Text(text) => Some(Cow::Borrowed(text)),
+        Json::Number(number) => Some(Cow::Owned(number.to_string())),
+        Json::Bool(flag) => Some(Cow::Owned(flag.to_string())),
+        Json::List(items) => {
+            let texts: Option<Vec<&str>> = items.iter().map(Json::as_str).collect();
+            Some(Cow::Owned(texts?.join(" ")))
         }
-        Value::Null | Value::Object(_) => None,
+        Json::Null | Json::Object(_) => None,
     }
 }

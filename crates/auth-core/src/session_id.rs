@@ -8,7 +8,7 @@ use crate::b64;
 
 /// Unpadded base64url of half a SHA-256: 22 characters when computed here, 16 to 64 when read.
 #[derive(Clone, Debug, PartialEq, Eq, Hash, PartialOrd, Ord)]
-pub struct SessionId(String);
+pub struct SessionId(Box<str>);
 
 impl SessionId {
     /// The id of the session that `distinguisher` (`sid`, else `jti`, else the whole token) names
@@ -19,14 +19,14 @@ impl SessionId {
             .chain_update([0])
             .chain_update(distinguisher)
             .finalize();
-        Self(b64::encode(&hash[..16]))
+        Self(b64::encode(&hash[..16]).into())
     }
 
     /// Accepts 16 to 64 characters of base64url.
     pub fn parse(text: &str) -> Option<Self> {
         let alphabet = |b: u8| b.is_ascii_alphanumeric() || b == b'-' || b == b'_';
         let fits = (16..=64).contains(&text.len()) && text.bytes().all(alphabet);
-        fits.then(|| Self(text.to_owned()))
+        fits.then(|| Self(text.into()))
     }
 
     /// The id's text.

@@ -50,17 +50,15 @@ pub struct UserId(Arc<str>);
 impl UserId {
     /// Computes the id of `username` at the identity provider `issuer`, both as received.
     pub fn new(username: &str, issuer: &str, digits: HashDigits) -> Self {
-        let hash = Sha256::new()
-            .chain_update(username)
-            .chain_update(b":")
-            .chain_update(issuer)
-            .finalize()
-            .iter()
-            .flat_map(|byte| [byte >> 4, byte & 15])
-            .take(digits.0)
-            .map(|nibble| char::from(b"0123456789abcdef"[usize::from(nibble)]))
-            .collect::<String>();
-        Self(format!("{}-{hash}", sanitized(username)).into())
+        let hash =
+            Sha256::new().chain_update(username).chain_update(b":").chain_update(issuer).finalize();
+        let mut id = sanitized(username);
+        id.push('-');
+        let nibbles = hash.iter().flat_map(|byte| [byte >> 4, byte & 15]);
+        for nibble in nibbles.take(digits.0) {
+            id.push(char::from(b"0123456789abcdef"[usize::from(nibble)]));
+        }
+        Self(id.into())
     }
 
     /// The id's text.
@@ -81,16 +79,24 @@ impl fmt::Display for UserId {
 }
 
 fn sanitized(username: &str) -> String {
-    let mut label = String::new();
-    for c in username.chars().flat_map(char::to_lowercase) {
-        match c {
-            'a'..='z' | '0'..='9' => label.push(c),
-            _ if label.ends_with('-') => {}
-            _ => label.push('-'),
+    let mut label = String::with_capacity(username.len());
+    let mut add = |c: char| match c {
+        'a'..='z' | '0'..='9' => label.push(c),
+        _ if label.ends_with('-') => {}
+        _ => label.push('-'),
+    };
+    for c in username.chars() {
+        match c.is_ascii() {
+            true => add(c.to_ascii_lowercase()),
+            false => c.to_lowercase().for_each(&mut add),
         }
     }
-    let first: String = label.trim_matches('-').chars().take(20).collect();
-    if first.is_empty() { "user".to_owned() } else { first }
+    // All of it is ASCII by now.
+    let trimmed = label.trim_matches('-');
+    match trimmed.get(..20).unwrap_or(trimmed) {
+        "" => "user".to_owned(),
+        first => first.to_owned(),
+    }
 }
 
 #[cfg(test)]

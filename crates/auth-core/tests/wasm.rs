@@ -13,7 +13,7 @@ use auth_core::{
     decision::Decision,
     gate::{Gate, StreamId},
     jwk::{self, VerificationKey},
-    jws::UntrustedJwt,
+    jws::{CompactJws, UntrustedJwt},
     outcome::Outcome,
     request_head::RequestHead,
     signature::{Software, Verify as _, known_answers},
@@ -47,7 +47,8 @@ fn known_answers_hold() {
 fn another_library_s_signatures_are_verified() {
     let keys = keys();
     for (name, token) in tokens() {
-        let jwt = UntrustedJwt::parse(&token).unwrap();
+        let jws = CompactJws::decode(&token).unwrap();
+        let jwt = UntrustedJwt::read(&jws).unwrap();
         assert_eq!(jwt.algorithm().name(), name);
         assert!(verifies(&keys, &jwt, jwt.signing_input(), jwt.signature()), "{name}");
     }
@@ -57,7 +58,8 @@ fn another_library_s_signatures_are_verified() {
 fn a_signature_is_good_for_its_message_and_key_alone() {
     let keys = keys();
     for (name, token) in tokens() {
-        let jwt = UntrustedJwt::parse(&token).unwrap();
+        let jws = CompactJws::decode(&token).unwrap();
+        let jwt = UntrustedJwt::read(&jws).unwrap();
         let (message, signature) = (jwt.signing_input(), jwt.signature());
         for at in [0, signature.len() / 2, signature.len() - 1] {
             let mut changed = signature.to_vec();

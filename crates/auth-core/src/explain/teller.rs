@@ -12,7 +12,7 @@ use crate::{
     credential::{self, Credential},
     denial::Denial,
     gate::Gate,
-    jws::UntrustedJwt,
+    jws::{CompactJws, UntrustedJwt},
     mcp::{call::Call, inquiry::Inquiry, name_pattern::NamePattern, policy::CallRule},
     metadata,
     permit::TokenAccepted,
@@ -112,7 +112,11 @@ impl<'g> Teller<'g> {
     }
 
     fn token(&mut self, resource: &Resource, token: &str) -> ControlFlow<(), Rc<Principal>> {
-        let jwt = match UntrustedJwt::parse(token) {
+        let jws = match CompactJws::decode(token) {
+            Ok(jws) => jws,
+            Err(denial) => return self.refuse("token", denial, denial.description()),
+        };
+        let jwt = match UntrustedJwt::read(&jws) {
             Ok(jwt) => jwt,
             Err(denial) => return self.refuse("token", denial, denial.description()),
         };
@@ -177,7 +181,7 @@ impl<'g> Teller<'g> {
     fn identity(
         &mut self,
         issuer: &Issuer,
-        claims: &VerifiedClaims,
+        claims: &VerifiedClaims<'_>,
     ) -> ControlFlow<(), Rc<Principal>> {
         let principal = match Principal::new(claims, &self.gate.config) {
             Ok(principal) => principal,
