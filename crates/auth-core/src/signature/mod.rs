@@ -1,15 +1,14 @@
 //! Signature verification (RFC 7515 §5.2 step 8): the seam between deciding and computing.
 //!
-//! [`Software`] verifies by RustCrypto's and dalek's libraries wherever this crate runs. An adapter
-//! whose host is faster supplies its own [`Verify`].
+//! [`Software`] verifies with jwt-compact's algorithms wherever this crate runs. An adapter whose
+//! host is faster supplies its own [`Verify`].
 
-use ed25519_dalek::Verifier as _;
-use rsa::{Pkcs1v15Sign, Pss, RsaPublicKey};
-use serde_json::Value;
-use sha2::{
-    Digest, Sha256, Sha384, Sha512,
-    digest::{DynDigest, const_oid::AssociatedOid},
+use jwt_compact::{
+    AlgorithmSignature,
+    alg::{Ed25519, Es256, Rsa},
 };
+
+use serde_json::Value;
 
 use crate::{
     algorithm::Algorithm,
@@ -49,11 +48,11 @@ impl Verify for Software {
             return false;
         }
         match key.material() {
-            Material::Rsa(key) => rsa(algorithm, key, message, signature),
-            Material::P256(key) => p256::ecdsa::Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
-            Material::Ed25519(key) => ed25519_dalek::Signature::from_slice(signature)
-                .is_ok_and(|signature| key.verify(message, &signature).is_ok()),
+            Material::Rsa(key) => {
+                rsa(algorithm).is_some_and(|rsa| check(&rsa, key.as_ref(), message, signature))
+            }
+            Material::P256(key) => check(&Es256, key.as_ref(), message, signature),
+            Material::Ed25519(key) => check(&Ed25519, key.as_ref(), message, signature),
             Material::P384 | Material::P521 => false,
         }
     }
@@ -63,31 +62,29 @@ impl Verify for Software {
     }
 }
 
-fn rsa(algorithm: Algorithm, key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> bool {
+fn rsa(algorithm: Algorithm) -> Option<Rsa> {
     match algorithm {
-        Algorithm::Rs256 => pkcs1::<Sha256>(key, message, signature),
-        Algorithm::Rs384 => pkcs1::<Sha384>(key, message, signature),
-        Algorithm::Rs512 => pkcs1::<Sha512>(key, message, signature),
-        Algorithm::Ps256 => pss::<Sha256>(key, message, signature),
-        Algorithm::Ps384 => pss::<Sha384>(key, message, signature),
-        Algorithm::Ps512 => pss::<Sha512>(key, message, signature),
-        Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 | Algorithm::EdDsa => false,
+        Algorithm::Rs256 => Some(Rsa::rs256()),
+        Algorithm::Rs384 => Some(Rsa::rs384()),
+        Algorithm::Rs512 => Some(Rsa::rs512()),
+        Algorithm::Ps256 => Some(Rsa::ps256()),
+        Algorithm::Ps384 => Some(Rsa::ps384()),
+        Algorithm::Ps512 => Some(Rsa::ps512()),
+        Algorithm::Es256 | Algorithm::Es384 | Algorithm::Es512 | Algorithm::EdDsa => None,
     }
 }
 
-/// RSASSA-PKCS1-v1_5 (RFC 7518 §3.3).
-fn pkcs1<D: Digest + AssociatedOid>(key: &RsaPublicKey, message: &[u8], signature: &[u8]) -> bool {
-    key.verify(Pkcs1v15Sign::new::<D>(), &D::digest(message), signature).is_ok()
-}
-
-/// RSASSA-PSS with a salt as long as the hash (RFC 7518 §3.5).
-fn pss<D: 'static + Digest + DynDigest + Send + Sync>(
-    key: &RsaPublicKey,
+fn check<A: jwt_compact::Algorithm>(
+    algorithm: &A,
+    key: &A::VerifyingKey,
     message: &[u8],
     signature: &[u8],
 ) -> bool {
-    let padding = Pss::new_with_salt::<D>(<D as Digest>::output_size());
-    key.verify(padding, &D::digest(message), signature).is_ok()
+    if A::Signature::LENGTH.is_some_and(|length| length.get() != signature.len()) {
+        return false;
+    }
+    A::Signature::try_from_slice(signature)
+        .is_ok_and(|signature| algorithm.verify_signature(&signature, key, message))
 }
 
 /// A signature that is known to be right: the self-test of a [`Verify`] that is not ours.
