@@ -8,6 +8,8 @@ use serde::de::{
 };
 use serde_json::{Map, Number, Value};
 
+use crate::name_digest::NameDigest;
+
 /// A JSON value whose texts stay where they were read from, but for those with escapes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json<'t> {
@@ -40,7 +42,11 @@ pub struct Members<'t>(Vec<(Cow<'t, str>, Json<'t>)>);
 /// # Errors
 /// The reader's own words; they may quote the input, so they are for an operator, not for a client.
 pub fn read(bytes: &[u8]) -> Result<Json<'_>, serde_json::Error> {
-    // Checked as a whole, which is faster than string by string.
+    read_as(bytes)
+}
+
+/// Reads a type of its own. UTF-8 is checked as a whole, which is faster than text by text.
+pub(crate) fn read_as<'t, T: Deserialize<'t>>(bytes: &'t [u8]) -> Result<T, serde_json::Error> {
     let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
     serde_json::from_str(text)
 }
@@ -227,11 +233,13 @@ impl<'de> Visitor<'de> for Strict {
         while let Some(name) = access.next_key_seed(Name)? {
             members.push((name, access.next_value()?));
         }
-        members.sort_unstable_by(|(a, _), (b, _)| a.cmp(b));
-        match members.windows(2).find(|pair| pair[0].0 == pair[1].0) {
-            None => Ok(Json::Object(Members(members))),
-            Some(pair) => Err(A::Error::custom(format_args!("duplicate key `{}`", pair[0].0))),
-        }
+        let mut digests: Vec<_> = members.iter().map(|(name, _)| NameDigest::of(name)).collect();
+        let Some(twin) = NameDigest::find_twin(&mut digests) else {
+            return Ok(Json::Object(Members(members)));
+        };
+        let name = members.iter().find(|(name, _)| NameDigest::of(name) == twin);
+        let name = name.map(|(name, _)| name.as_ref()).unwrap_or_default();
+        Err(A::Error::custom(format_args!("duplicate key `{name}`")))
     }
 }
 

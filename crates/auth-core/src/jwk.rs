@@ -133,7 +133,7 @@ pub fn read_set(document: &[u8]) -> Result<Vec<Entry>, NotAKeySet> {
         keys: Vec<&'a RawValue>,
     }
 
-    let set: JwkSet<'_> = serde_json::from_slice(document).map_err(|_| NotAKeySet::Malformed)?;
+    let set: JwkSet<'_> = json::read_as(document).map_err(|_| NotAKeySet::Malformed)?;
     let entry = |raw: &RawValue| match json::parse_object(raw.get().as_bytes()) {
         Err(_) => Entry { kid: None, key: Err(Unusable::Malformed) },
         Ok(jwk) => {

@@ -33,6 +33,7 @@ mod lookups;
 pub mod mcp;
 mod metadata;
 pub mod metric;
+mod name_digest;
 mod needs;
 pub mod outcome;
 pub mod path;

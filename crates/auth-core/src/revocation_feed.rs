@@ -6,6 +6,7 @@ use std::{collections::HashMap, time::Duration};
 use crate::{
     config::Sessions,
     denial::Denial,
+    json,
     key_ring::FetchOutcome,
     principal::Principal,
     revocation::{Revocation, RevocationPage},
@@ -223,7 +224,7 @@ fn read(outcome: FetchOutcome) -> Result<Option<RevocationPage>, String> {
         FetchOutcome::Unanswered(why) => Err(why.to_owned()),
         FetchOutcome::Answered { status: 410, .. } => Ok(None),
         FetchOutcome::Answered { status: 200, body } => {
-            serde_json::from_slice(&body).map(Some).map_err(|why| format!("not a page: {why}"))
+            json::read_as(&body).map(Some).map_err(|why| format!("not a page: {why}"))
         }
         FetchOutcome::Answered { status, .. } => Err(format!("status {status}")),
     }

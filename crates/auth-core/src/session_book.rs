@@ -8,6 +8,7 @@ use crate::{
     config::{Issuer, Sessions},
     denial::Denial,
     fetch::FetchId,
+    json,
     key_ring::FetchOutcome,
     lookups::Lookups,
     permit::{SessionAccepted, TokenAccepted},
@@ -145,7 +146,7 @@ fn verdict(id: &SessionId, outcome: FetchOutcome) -> Result<Verdict, String> {
         FetchOutcome::Answered { status, .. } => return Err(format!("status {status}")),
     };
     let known: KnownSession =
-        serde_json::from_slice(&body).map_err(|why| format!("not a session: {why}"))?;
+        json::read_as(&body).map_err(|why| format!("not a session: {why}"))?;
     match known {
         known if known.revoked_at().is_some() => Ok(Verdict::Revoked),
         KnownSession::Recorded(session) if session.session_id == *id => {

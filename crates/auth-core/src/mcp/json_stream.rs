@@ -3,6 +3,7 @@
 //! behind it, no member twice, at any depth.
 
 use super::{json_number::JsonNumber, json_text::JsonText};
+use crate::name_digest::NameDigest;
 
 /// Nesting is followed so deep; `serde_json` stops there too.
 const DEEPEST: usize = 127;
@@ -54,7 +55,7 @@ pub(super) struct JsonStream {
     text: JsonText,
     open: Vec<Open>,
     /// Digests of the names of the members of every open object.
-    members: Vec<u64>,
+    members: Vec<NameDigest>,
 }
 
 enum Open {
@@ -89,7 +90,7 @@ impl JsonStream {
 
     /// How many bytes are kept, but for what every reader keeps.
     pub(super) fn kept(&self) -> usize {
-        self.members.capacity() * size_of::<u64>()
+        self.members.capacity() * size_of::<NameDigest>()
     }
 
     /// Reads the next bytes and hands out what they say.
@@ -242,8 +243,7 @@ impl JsonStream {
 
     fn end_object(&mut self, from: usize) -> Result<(), NotJson> {
         let own = &mut self.members[from..];
-        own.sort_unstable();
-        if own.windows(2).any(|pair| pair[0] == pair[1]) {
+        if NameDigest::find_twin(own).is_some() {
             return Err(NotJson::Duplicate);
         }
         self.members.truncate(from);

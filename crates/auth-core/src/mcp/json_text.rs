@@ -2,6 +2,7 @@
 //! and what is kept of it is bounded.
 
 use super::json_stream::NotJson;
+use crate::name_digest::NameDigest;
 
 /// The most bytes of one string that are kept.
 pub(super) const MOST_TEXT: usize = 4096;
@@ -12,9 +13,8 @@ pub(super) struct JsonText {
     /// Whether anybody will ask for the text.
     keep: bool,
     kept: Vec<u8>,
-    /// A digest (FNV-1a) of the whole text. Equal texts have equal digests; somebody who makes two
-    /// others collide gets a request of his own refused.
-    digest: u64,
+    /// Of the whole text.
+    digest: NameDigest,
 }
 
 /// What the next byte has to be.
@@ -43,7 +43,7 @@ enum Step {
 
 impl JsonText {
     pub(super) fn new() -> Self {
-        Self { step: Step::Plain, keep: false, kept: Vec::new(), digest: 0 }
+        Self { step: Step::Plain, keep: false, kept: Vec::new(), digest: NameDigest::EMPTY }
     }
 
     /// Begins another string.
@@ -51,7 +51,7 @@ impl JsonText {
         self.step = Step::Plain;
         self.keep = keep;
         self.kept.clear();
-        self.digest = 0xcbf2_9ce4_8422_2325;
+        self.digest = NameDigest::EMPTY;
     }
 
     /// The text, unless nobody was to ask for it or it was too long to keep.
@@ -59,7 +59,7 @@ impl JsonText {
         std::str::from_utf8(&self.kept).ok().filter(|_| self.keep)
     }
 
-    pub(super) fn digest(&self) -> u64 {
+    pub(super) fn digest(&self) -> NameDigest {
         self.digest
     }
 
@@ -156,7 +156,7 @@ impl JsonText {
     }
 
     fn push(&mut self, byte: u8) {
-        self.digest = (self.digest ^ u64::from(byte)).wrapping_mul(0x100_0000_01b3);
+        self.digest = self.digest.then(byte);
         if self.keep && self.kept.len() == MOST_TEXT {
             self.keep = false;
         }

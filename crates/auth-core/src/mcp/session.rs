@@ -13,6 +13,7 @@ use crate::{
     config::{Config, ResourceIndex},
     denial::Denial,
     fetch::FetchId,
+    json,
     key_ring::FetchOutcome,
     lookups::Lookups,
     time::UnixTime,
@@ -193,7 +194,7 @@ impl McpSessions {
         self.lookups.end(&FetchId::McpSession(key.clone()));
         let known = match outcome {
             FetchOutcome::Answered { status: 200, body } => {
-                let binding: Binding = serde_json::from_slice(&body)
+                let binding: Binding = json::read_as(&body)
                     .map_err(|why| format!("not the owner of an MCP session: {why}"))?;
                 Known::Owned { by: binding.owner, renew_at: now + RENEW_EVERY }
             }
