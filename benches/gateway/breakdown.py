@@ -125,7 +125,9 @@ What is left to win:
 - *Being handed the head* is one call for all fields. It has to be all: what imitates an identity
   header is found by looking at every name, and a host has no call for the names alone.
 - *SDK and core*: the SDK makes two allocations of every field. The keyed digest of the token, by
-  which it is known, is the largest part of the rest.
+  which it is known, is the largest part of the rest. `make bench-wasm` shows what a change of
+  either is worth; the allocators dlmalloc (in Rust), talc and rlsf are a tenth slower there than
+  the one of wasi-libc, and to inline more or to copy without bulk memory gains nothing.
 - *Editing* is a call a header, and the first makes Envoy look for the route anew, as `jwt_authn`
   does not. Fewer identity headers in the configuration are fewer calls.
 - *Filter state* and *counters* are what operators see, at once and for each request. To count once
