@@ -9,11 +9,11 @@ fuzz_target!(|data: &[u8]| {
     let values: Vec<&[u8]> = data.split(|byte| *byte == b'\n').collect();
     if let Ok(found) = Credential::find(values.iter().copied()) {
         let [value] = values.as_slice() else { panic!("several values, and one token") };
-        let token = found.token();
+        let token = found.bytes();
         assert!(!token.is_empty() && token.len() <= LONGEST_TOKEN);
         let (scheme, rest) = value.split_at(6);
         assert!(scheme.eq_ignore_ascii_case(b"bearer"));
-        assert_eq!(rest.trim_ascii(), token.as_bytes().trim_ascii());
+        assert_eq!(rest.trim_ascii(), token.trim_ascii());
     }
     if let Ok(query) = std::str::from_utf8(data) {
         let plain = query.split('&').any(|pair| pair.split('=').next() == Some("access_token"));

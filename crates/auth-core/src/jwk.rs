@@ -2,10 +2,8 @@
 //! when it is read. A key that this module does not understand or does not trust does not exist.
 
 use ed25519_dalek::VerifyingKey as Ed25519Key;
-use jwt_compact::alg::VerifyingKey as _;
 use p256::ecdsa::VerifyingKey as P256Key;
 use rsa::{BigUint, RsaPublicKey, traits::PublicKeyParts};
-use serde::Deserialize;
 use serde_json::{Map, Value, value::RawValue};
 
 use crate::{algorithm::Algorithm, b64, der, json};
@@ -127,13 +125,7 @@ pub fn parse_set(document: &[u8]) -> Result<Vec<VerificationKey>, NotAKeySet> {
 /// # Errors
 /// [`NotAKeySet::Malformed`] if there is no array of keys.
 pub fn read_set(document: &[u8]) -> Result<Vec<Entry>, NotAKeySet> {
-    #[derive(Deserialize)]
-    struct JwkSet<'a> {
-        #[serde(borrow)]
-        keys: Vec<&'a RawValue>,
-    }
-
-    let set: JwkSet<'_> = json::read_as(document).map_err(|_| NotAKeySet::Malformed)?;
+    let keys = json::raw::items(document, "keys").ok_or(NotAKeySet::Malformed)?;
     let entry = |raw: &RawValue| match json::parse_object(raw.get().as_bytes()) {
         Err(_) => Entry { kid: None, key: Err(Unusable::Malformed) },
         Ok(jwk) => {
@@ -141,7 +133,7 @@ pub fn read_set(document: &[u8]) -> Result<Vec<Entry>, NotAKeySet> {
             Entry { kid, key: VerificationKey::parse(&jwk) }
         }
     };
-    Ok(set.keys.into_iter().take(MOST_KEYS).map(entry).collect())
+    Ok(keys.into_iter().take(MOST_KEYS).map(entry).collect())
 }
 
 impl VerificationKey {
@@ -255,7 +247,9 @@ fn ec(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), Unusable> {
     }
     let point = [&[4], &x[..], &y[..]].concat();
     let material = match size {
-        32 => Material::P256(Box::new(P256Key::from_slice(&point).map_err(|_| Unusable::Point)?)),
+        32 => {
+            Material::P256(Box::new(P256Key::from_sec1_bytes(&point).map_err(|_| Unusable::Point)?))
+        }
         48 => Material::P384,
         _ => Material::P521,
     };
@@ -269,7 +263,7 @@ fn okp(jwk: &Map<String, Value>) -> Result<(Material, Vec<u8>), Unusable> {
         None => return Err(Unusable::Member("crv")),
     }
     let x = bytes(jwk, "x")?;
-    let key = Ed25519Key::from_slice(&x).map_err(|_| Unusable::Point)?;
+    let key = Ed25519Key::try_from(x.as_slice()).map_err(|_| Unusable::Point)?;
     if key.is_weak() {
         return Err(Unusable::Point);
     }

@@ -2,6 +2,7 @@
 //! Keeping and matching the entries is left to the reader.
 
 use serde::{Deserialize, Serialize};
+use serde_json::Value;
 
 use crate::{
     json::{NotThatKind, Object},
@@ -87,6 +88,7 @@ impl Revocation {
 
 /// One answer of the feed.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Object")]
 pub struct RevocationPage {
     /// Where the next read begins; opaque.
     pub cursor: String,
@@ -94,6 +96,19 @@ pub struct RevocationPage {
     pub more: bool,
     /// In the order in which they happened.
     pub entries: Vec<Revocation>,
+}
+
+impl TryFrom<Object> for RevocationPage {
+    type Error = NotThatKind;
+
+    fn try_from(mut object: Object) -> Result<Self, NotThatKind> {
+        let entries = object.take_objects("entries")?;
+        Ok(Self {
+            cursor: object.text("cursor")?.to_owned(),
+            more: object.get("more", "true or false", Value::as_bool)?,
+            entries: entries.into_iter().map(Revocation::try_from).collect::<Result<_, _>>()?,
+        })
+    }
 }
 
 #[cfg(test)]

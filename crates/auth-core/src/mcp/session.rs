@@ -4,7 +4,8 @@
 
 use std::{fmt, time::Duration};
 
-use serde::{Deserialize, Deserializer, Serialize, Serializer, de::Error as _};
+use serde::{Deserialize, Serialize, Serializer};
+use serde_json::Value;
 use sha2::{Digest as _, Sha256};
 
 use crate::{
@@ -13,7 +14,7 @@ use crate::{
     config::{Config, ResourceIndex},
     denial::Denial,
     fetch::FetchId,
-    json,
+    json::{self, NotThatKind, Object},
     key_ring::FetchOutcome,
     lookups::Lookups,
     time::UnixTime,
@@ -58,18 +59,23 @@ impl Serialize for Owner {
     }
 }
 
-impl<'de> Deserialize<'de> for Owner {
-    fn deserialize<D: Deserializer<'de>>(from: D) -> Result<Self, D::Error> {
-        Self::parse(&String::deserialize(from)?)
-            .ok_or_else(|| D::Error::custom("an owner is 22 characters of base64url"))
-    }
-}
-
 /// The body of `PUT` and `GET /v1/mcp-sessions/{key}`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(try_from = "Object")]
 pub struct Binding {
     /// Whose session it is.
     pub owner: Owner,
+}
+
+impl TryFrom<Object> for Binding {
+    type Error = NotThatKind;
+
+    fn try_from(object: Object) -> Result<Self, NotThatKind> {
+        let owner = object.get("owner", "22 characters of base64url", |value: &Value| {
+            Owner::parse(value.as_str()?)
+        })?;
+        Ok(Self { owner })
+    }
 }
 
 /// Names a session of a resource without revealing it.

@@ -10,6 +10,11 @@ use serde_json::{Map, Number, Value};
 
 use crate::name_digest::NameDigest;
 
+mod object;
+pub(crate) mod raw;
+
+pub(crate) use object::{NotThatKind, Object, read_as};
+
 /// A JSON value whose texts stay where they were read from, but for those with escapes.
 #[derive(Clone, Debug, PartialEq)]
 pub enum Json<'t> {
@@ -42,13 +47,12 @@ pub struct Members<'t>(Vec<(Cow<'t, str>, Json<'t>)>);
 /// # Errors
 /// The reader's own words; they may quote the input, so they are for an operator, not for a client.
 pub fn read(bytes: &[u8]) -> Result<Json<'_>, serde_json::Error> {
-    read_as(bytes)
+    serde_json::from_str(text(bytes)?)
 }
 
-/// Reads a type of its own. UTF-8 is checked as a whole, which is faster than text by text.
-pub(crate) fn read_as<'t, T: Deserialize<'t>>(bytes: &'t [u8]) -> Result<T, serde_json::Error> {
-    let text = std::str::from_utf8(bytes).map_err(serde_json::Error::custom)?;
-    serde_json::from_str(text)
+/// UTF-8 is checked as a whole, which is faster than string by string.
+fn text(bytes: &[u8]) -> Result<&str, serde_json::Error> {
+    std::str::from_utf8(bytes).map_err(serde_json::Error::custom)
 }
 
 /// Like [`read`], for input that must be an object.
@@ -112,68 +116,11 @@ impl From<Json<'_>> for Value {
 
 impl From<Members<'_>> for Map<String, Value> {
     fn from(members: Members<'_>) -> Self {
-        members.0.into_iter().map(|(name, value)| (name.into_owned(), value.into())).collect()
-    }
-}
-
-/// An object as [`parse_object`] reads it, whose members are taken by name and kind. It is what types
-/// of other servers are read from: a generated reader for each of them would be larger than all that
-/// is done with them.
-#[derive(Clone, Debug)]
-pub(crate) struct Object(Map<String, Value>);
-
-/// A member that is missing or is something else.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("its member `{name}` is missing or not {kind}")]
-pub(crate) struct NotThatKind {
-    name: &'static str,
-    kind: &'static str,
-}
-
-impl Object {
-    /// Whether the member is there, and not `null`.
-    pub(crate) fn has(&self, name: &str) -> bool {
-        self.0.get(name).is_some_and(|value| !value.is_null())
-    }
-
-    /// A member that `read` makes something of, `kind` by name.
-    pub(crate) fn get<'o, T>(
-        &'o self,
-        name: &'static str,
-        kind: &'static str,
-        read: impl FnOnce(&'o Value) -> Option<T>,
-    ) -> Result<T, NotThatKind> {
-        self.0.get(name).and_then(read).ok_or(NotThatKind { name, kind })
-    }
-
-    /// A string.
-    pub(crate) fn text(&self, name: &'static str) -> Result<&str, NotThatKind> {
-        self.get(name, "a string", Value::as_str)
-    }
-
-    /// A string that may be absent or `null`.
-    pub(crate) fn optional_text(&self, name: &'static str) -> Result<Option<String>, NotThatKind> {
-        self.has(name).then(|| self.text(name).map(str::to_owned)).transpose()
-    }
-
-    /// Strings; none if they are absent.
-    pub(crate) fn texts(&self, name: &'static str) -> Result<Vec<String>, NotThatKind> {
-        let text = |item: &Value| item.as_str().map(str::to_owned);
-        let texts = |value: &Value| value.as_array()?.iter().map(text).collect();
-        if self.0.contains_key(name) {
-            self.get(name, "a list of strings", texts)
-        } else {
-            Ok(Vec::new())
+        let mut map = Self::new();
+        for (name, value) in members.0 {
+            map.insert(name.into_owned(), value.into());
         }
-    }
-}
-
-impl<'de> Deserialize<'de> for Object {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        match Json::deserialize(deserializer)? {
-            Json::Object(members) => Ok(Self(members.into())),
-            _ => Err(D::Error::custom(NOT_AN_OBJECT)),
-        }
+        map
     }
 }
 
@@ -250,7 +197,7 @@ impl<'de> DeserializeSeed<'de> for Name {
     type Value = Cow<'de, str>;
 
     fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
-        deserializer.deserialize_str(self)
+        deserializer.deserialize_any(self)
     }
 }
 
