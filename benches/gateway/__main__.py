@@ -2,6 +2,7 @@
 Envoy's own, in one process and one run, the modes by turns.
 
     make bench
+    make bench BENCH_ARGS="--runs 3 --rounds 5 --write"
 
 The kernel's account of Envoy's worker thread is what counts, so the load generator costs nothing.
 A go is a few seconds of one mode; each mode has its go in each round. Modes are held against `none`
@@ -30,15 +31,17 @@ from .stand import BenchEnvoy, Cost, Refused, cost
 def main() -> int:
     """Runs the benchmark; 0 if it could be run, whatever came of it."""
     asked = arguments()
-    with tempfile.TemporaryDirectory() as folder:
-        say("making keys and tokens")
-        modes = all_modes.modes(Path(folder), asked.rounds + 1, asked.seconds, asked.only)
-        try:
-            costs = measure(Path(folder), modes, asked.rounds, asked.seconds)
-        except Refused as why:
-            say(f"error: {why}")
-            return 1
-    figures = Figures(modes, costs)
+    runs = []
+    for nth in range(1, asked.runs + 1):
+        with tempfile.TemporaryDirectory() as folder:
+            say(f"run {nth} of {asked.runs}: making keys and tokens")
+            modes = all_modes.modes(Path(folder), asked.rounds + 1, asked.seconds, asked.only)
+            try:
+                runs.append(measure(Path(folder), modes, asked.rounds, asked.seconds))
+            except Refused as why:
+                say(f"error: {why}")
+                return 1
+    figures = Figures(modes, *runs)
     print(figures.table())
     if asked.write:
         write(figures, asked)
@@ -78,7 +81,10 @@ def write(figures: Figures, asked: argparse.Namespace) -> None:
     """Leaves the report for the documentation."""
     version = subprocess.run([program(), "--version"], check=True, capture_output=True, text=True)
     envoy = re.search(r"version: \w+/([\d.]+)/", version.stdout)[1]
-    heading = f"{machine()}, Envoy {envoy}; {asked.rounds} rounds of {asked.seconds} s a mode."
+    heading = (
+        f"{machine()}, Envoy {envoy}; {asked.runs} runs of {asked.rounds} rounds of "
+        f"{asked.seconds} s a mode."
+    )
     write_page("gateway.md", INTRODUCTION, f"{heading}\n", figures.table(), NOTES)
     write_page("gateway.svg", figures.plot())
 
@@ -96,15 +102,16 @@ goes by turns. CPU is the kernel's account of the worker thread (`/proc/PID/task
 the load generator (wrk, 16 connections) costs nothing. *Added* is what a mode cost more than no
 filter in the same round, the median of the rounds; *spread* is their least and most. *× native*
 holds a mode against Envoy's own `jwt_authn` in the same round, with the same algorithm, load and
-number of headers (five). All checks of the filter are on; audit lines are off, since `jwt_authn`
-writes none. *Mixed* is 10,000 users by Zipf's law and 5 % tokens that were never seen, with
-RS256.
+number of headers (five); each run has an Envoy, keys and tokens of its own. All checks of the
+filter are on; audit lines are off, since `jwt_authn` writes none. *Mixed* is 10,000 users by Zipf's
+law and 5 % tokens that were never seen, with RS256.
 """
 
 
 def arguments() -> argparse.Namespace:
     """What was asked for."""
     parser = argparse.ArgumentParser(prog="make bench", description=__doc__.splitlines()[0])
+    parser.add_argument("--runs", type=int, default=1, help="how often Envoy is started anew")
     parser.add_argument("--rounds", type=int, default=7, help="goes of each mode that count")
     parser.add_argument("--seconds", type=int, default=1, help="how long a go takes")
     parser.add_argument("--only", nargs="+", metavar="MODE", help="these modes, beside `none`")

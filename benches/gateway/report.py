@@ -17,12 +17,16 @@ DOCS = Path(__file__).resolve().parents[2] / "docs" / "benchmarks"
 WIDTH, BAR, GAP, LEFT, RIGHT = 760, 18, 8, 250, 110
 
 
-class Figures:
-    """The goes of all modes."""
+Costs = dict[str, list[Cost]]  # the goes of each mode
 
-    def __init__(self, modes: dict[str, Mode], costs: dict[str, list[Cost]]) -> None:
+
+class Figures:
+    """The goes of all modes, in one run or several."""
+
+    def __init__(self, modes: dict[str, Mode], *runs: Costs) -> None:
         self.modes = modes
-        self.costs = costs
+        self.runs = runs
+        self.costs = {name: [cost for run in runs for cost in run[name]] for name in modes}
 
     def added(self, name: str) -> list[float]:
         """The microseconds that a mode adds, in each go: what it cost less what `none` did."""
@@ -36,15 +40,26 @@ class Figures:
         pairs = zip(self.added(name), self.added(native), strict=True)
         return statistics.median(own / other for own, other in pairs)
 
+    def ratios(self, name: str) -> str:
+        """The same of each run."""
+        found = [Figures(self.modes, run).ratio(name) for run in self.runs]
+        return ", ".join(f"{ratio:.2f}" for ratio in found if ratio is not None)
+
     def a_second(self, name: str) -> float:
         """Requests a second on one worker; the median."""
         return statistics.median(cost.a_second for cost in self.costs[name])
 
+    def pace(self, name: str) -> str:
+        """How many of its native counterpart's requests a second a mode lets through."""
+        native = self.modes[name].native
+        return f"{self.a_second(name) / self.a_second(native):.2f}" if native else ""
+
     def table(self) -> str:
         """Markdown."""
         lines = [
-            "| mode | CPU a request, µs | added, µs | spread | × native | goal | requests/s |",
-            "|---|---:|---:|---|---:|---:|---:|",
+            "| mode | CPU a request, µs | added, µs | spread | × native | each run | goal "
+            "| requests/s | × native |",
+            "|---|---:|---:|---|---:|---|---:|---:|---:|",
         ]
         for name, mode in self.modes.items():
             whole = statistics.median(cost.micros for cost in self.costs[name])
@@ -55,8 +70,8 @@ class Figures:
             times = "" if ratio is None else f"{ratio:.2f}"
             goal = "" if mode.most is None else f"≤ {mode.most}: {verdict(ratio, mode.most)}"
             lines.append(
-                f"| {mode.label} | {whole:.2f} | {shown} | {spread} | {times} | {goal} "
-                f"| {self.a_second(name):,.0f} |"
+                f"| {mode.label} | {whole:.2f} | {shown} | {spread} | {times} "
+                f"| {self.ratios(name)} | {goal} | {self.a_second(name):,.0f} | {self.pace(name)} |"
             )
         return "\n".join(lines)
 
