@@ -12,7 +12,7 @@ source ../scripts/lib.sh
 version=0.13.2
 seconds=${FUZZ_SECONDS:-180}
 host=x86_64-unknown-linux-gnu
-programs=target/$host/release
+programs=${CARGO_TARGET_DIR:-target}/$host/release
 # The sanitizer and coverage are unstable features; the toolchain is the project's own.
 export RUSTC_BOOTSTRAP=1 CARGO_INCREMENTAL=0 PATH=$PWD/../.tools/bin:$PATH
 
