@@ -104,6 +104,8 @@ mod tests {
         let text = r#"{"a":{"keys":[1]},"keys":[{"x":1,"x":2},"y",[]],"b":null}"#;
         assert_eq!(found(text), Some(vec![r#"{"x":1,"x":2}"#, r#""y""#, "[]"]));
         assert_eq!(found(r#"{"keys":[]}"#), Some(Vec::new()));
+        // Half of a surrogate pair: found by the fuzzer.
+        assert_eq!(found(r#"{"keys":["\ud800",1]}"#), Some(vec![r#""\ud800""#, "1"]));
     }
 
     #[test]
