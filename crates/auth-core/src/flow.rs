@@ -340,9 +340,9 @@ fn verify(
     }
     // What can be taken apart is one token.
     let token = Credential::find(request.head.values("authorization"))?.text()?;
-    let malformed = |denial| credential::check_one(token).err().unwrap_or(denial);
-    let jws = CompactJws::decode(token).map_err(malformed)?;
-    let jwt = UntrustedJwt::read(&jws).map_err(malformed)?;
+    let jws = CompactJws::decode(token);
+    let jwt = UntrustedJwt::of(&jws)
+        .map_err(|denial| credential::check_one(token).err().unwrap_or(denial))?;
     let index = accepted_issuer(gate, request.resource, jwt.issuer()?)?;
     let issuer = &gate.config.issuers[index.0];
     let ring = &gate.rings[index.0];

@@ -58,6 +58,14 @@ impl<'t> CompactJws<'t> {
 }
 
 impl<'d> UntrustedJwt<'d> {
+    /// Reads what came of [`CompactJws::decode`].
+    ///
+    /// # Errors
+    /// Its error, or that of [`Self::read`].
+    pub fn of(jws: &'d Result<CompactJws<'_>, Denial>) -> Result<Self, Denial> {
+        jws.as_ref().map_err(|denial| *denial).and_then(Self::read)
+    }
+
     /// Reads what was taken apart.
     ///
     /// # Errors
@@ -244,9 +252,6 @@ mod tests {
     }
 
     fn denial(token: &str) -> Denial {
-        match CompactJws::decode(token) {
-            Ok(jws) => UntrustedJwt::read(&jws).expect_err("it is refused"),
-            Err(denial) => denial,
-        }
+        UntrustedJwt::of(&CompactJws::decode(token)).expect_err("it is refused")
     }
 }

@@ -3,7 +3,6 @@
 
 use auth_core::{
     algorithm::Algorithm,
-    denial::Denial,
     jwk::VerificationKey,
     jws::{CompactJws, UntrustedJwt},
     signature::{Software, Verify},
@@ -33,13 +32,17 @@ pub struct Accepted {
 pub fn check(token: &Secret, accepted: &[Accepted], now: UnixTime) -> Vec<Finding> {
     let text = token.expose().trim();
     let text = text.strip_prefix("Bearer ").unwrap_or(text).trim();
-    let jws = match CompactJws::decode(text) {
-        Ok(jws) => jws,
-        Err(denial) => return vec![form(denial)],
-    };
-    let jwt = match UntrustedJwt::read(&jws) {
+    let jws = CompactJws::decode(text);
+    let jwt = match UntrustedJwt::of(&jws) {
         Ok(jwt) => jwt,
-        Err(denial) => return vec![form(denial)],
+        Err(denial) => {
+            return vec![Finding::fail(
+                "token: form",
+                format!("the filter refuses it at once: {}", denial.reason()),
+                "it must be a JWT access token; an opaque token means that no audience was asked \
+                 for, and an ID token is for the client alone",
+            )];
+        }
     };
     let claims = claims(text);
     let issuer = jwt.issuer().unwrap_or_default();
@@ -58,15 +61,6 @@ pub fn check(token: &Secret, accepted: &[Accepted], now: UnixTime) -> Vec<Findin
     findings.push(audience(&claims, &found.audiences));
     findings.push(signature(&jwt, &found.keys));
     findings
-}
-
-fn form(denial: Denial) -> Finding {
-    Finding::fail(
-        "token: form",
-        format!("the filter refuses it at once: {}", denial.reason()),
-        "it must be a JWT access token; an opaque token means that no audience was asked for, and an \
-         ID token is for the client alone",
-    )
 }
 
 fn audience(claims: &Map<String, Value>, accepted: &[String]) -> Finding {

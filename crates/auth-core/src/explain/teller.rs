@@ -112,11 +112,8 @@ impl<'g> Teller<'g> {
     }
 
     fn token(&mut self, resource: &Resource, token: &str) -> ControlFlow<(), Rc<Principal>> {
-        let jws = match CompactJws::decode(token) {
-            Ok(jws) => jws,
-            Err(denial) => return self.refuse("token", denial, denial.description()),
-        };
-        let jwt = match UntrustedJwt::read(&jws) {
+        let jws = CompactJws::decode(token);
+        let jwt = match UntrustedJwt::of(&jws) {
             Ok(jwt) => jwt,
             Err(denial) => return self.refuse("token", denial, denial.description()),
         };
