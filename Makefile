@@ -143,6 +143,7 @@ lint: setup-tests ## Check formatting and lints, of Rust, Python and shell
 	.venv/bin/ruff format --config tests/ruff.toml --check --quiet tests benches
 	.venv/bin/ruff check --config tests/ruff.toml --quiet tests benches
 	@scripts/check-crates.py >/dev/null
+	cargo metadata --locked --format-version 1 --manifest-path fuzz/Cargo.toml >/dev/null
 	@for script in scripts/*.sh examples/*/*.sh .ci/run; do bash -n "$$script"; done
 
 fmt: setup-tests ## Format the sources
