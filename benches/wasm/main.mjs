@@ -1,6 +1,6 @@
 // Measures built modules in a host of a page, in Node.js: what a request with a known token asks of
-// the host, which is the same on every machine, how long it takes, and what a module takes to be
-// compiled and to remember tokens. Several modules have their goes by turns.
+// the host, which is the same on every machine, how long it takes and how long one with a new token,
+// and what a module takes to be compiled and to remember tokens. Several modules have their goes by turns.
 //
 //   node --no-liftoff --no-wasm-lazy-compilation main.mjs [--write] [--tokens N] MODULE.wasm...
 //
@@ -10,6 +10,7 @@
 import { readFileSync, writeFileSync } from "node:fs";
 import { parseArgs } from "node:util";
 import { Build } from "./build.mjs";
+import { request } from "./script.mjs";
 
 const COUNTS = new URL("counts.json", import.meta.url);
 const ROUNDS = 1000, WARM_UP = 50;
@@ -23,10 +24,11 @@ const builds = paths.map((path) => new Build(path, tokens));
 for (let nth = 0; nth < WARM_UP + ROUNDS; nth++) {
   builds.forEach((build) => build.round(nth >= WARM_UP));
 }
-for (const build of builds) {
-  build.remember();
-  console.log(build.summary());
+for (let nth = 1; nth < tokens; nth++) {
+  const head = request(nth);
+  builds.forEach((build) => build.remember(head));
 }
+builds.forEach((build) => console.log(build.summary()));
 process.exitCode = guard(builds[0].counts);
 
 /** 1 if more is asked of the host than before. */
