@@ -35,10 +35,10 @@ def main() -> int:
     for nth in range(1, asked.runs + 1):
         with tempfile.TemporaryDirectory() as folder:
             say(f"run {nth} of {asked.runs}: making keys and tokens")
-            modes = all_modes.modes(Path(folder), asked.rounds + 1, asked.seconds, asked.only)
             try:
+                modes = all_modes.modes(Path(folder), asked.rounds + 1, asked.seconds, asked.only)
                 runs.append(measure(Path(folder), modes, asked.rounds, asked.seconds))
-            except Refused as why:
+            except (Refused, all_modes.UnknownMode) as why:
                 say(f"error: {why}")
                 return 1
     figures = Figures(modes, *runs)

@@ -43,6 +43,10 @@ class Mode:
     most: float | None = None
 
 
+class UnknownMode(Exception):
+    """A mode was asked for that there is not."""
+
+
 def modes(folder: Path, goes: int, seconds: int, only: list[str] | None) -> dict[str, Mode]:
     """The modes by name, all or these; `none` is what the others are measured from."""
     hot = one(folder, "RS256", token())
@@ -71,6 +75,8 @@ def modes(folder: Path, goes: int, seconds: int, only: list[str] | None) -> dict
         found[name] = Mode(f"mcp-auth, uncached, {algorithm}", uncached, load, like, most)
     if only is None:
         return found
+    if unknown := [name for name in only if name not in found]:
+        raise UnknownMode(f"no mode is called {unknown[0]}; there are {', '.join(found)}")
     natives = [found[name].native for name in only]
     return {name: mode for name, mode in found.items() if name in ["none", *only, *natives]}
 
