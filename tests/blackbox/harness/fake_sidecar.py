@@ -48,7 +48,6 @@ class FakeSidecar(Server):
         self._entries: list[dict[str, Any]] = []
         self._feed = 1  # a cursor of another feed is answered 410
         self._calls: list[Call] = []
-        self._closed = False
         self._lock = threading.Lock()
         self._released = threading.Event()
         super().__init__(_handler(self))
@@ -117,16 +116,13 @@ class FakeSidecar(Server):
         self.open()
 
     def close(self) -> None:
-        """Also lets go of the requests that hang; what was taken before is not answered after."""
-        with self._lock:
-            self._closed = True
+        """Also lets go of the requests that hang."""
         self._released.set()
         super().close()
 
     def open(self) -> None:
         """Listens again; requests can hang again."""
         self._released = threading.Event()
-        self._closed = False
         super().open()
 
     def _count(self, method: str, session_id: str | None) -> int:
@@ -137,8 +133,7 @@ class FakeSidecar(Server):
             for call in self.calls
         )
 
-    def _answer(self, call: Call) -> tuple[int, bytes] | None:
-        """The status and body of an answer, or None to hang up."""
+    def _answer(self, call: Call) -> tuple[int, bytes]:
         with self._lock:
             self._calls.append(call)
         time.sleep(self.delay)
@@ -152,10 +147,6 @@ class FakeSidecar(Server):
             return 200, fault
         if self.token and call.authorization != f"Bearer {self.token}":
             return 401, _error("unauthorized")
-        with self._lock:
-            return None if self._closed else self._recorded(call, is_feed)
-
-    def _recorded(self, call: Call, is_feed: bool) -> tuple[int, bytes]:
         if is_feed:
             return self._page(parse_qs(urlsplit(call.path).query).get("after", [None])[0])
         if call.method == "PUT":
@@ -164,17 +155,18 @@ class FakeSidecar(Server):
         return (200, json.dumps(session).encode()) if session else (404, _error("not_found"))
 
     def _page(self, cursor: str | None) -> tuple[int, bytes]:
-        feed, _, start = (cursor or f"{self._feed}/ 0").partition("/ ")
-        if int(feed) != self._feed:
-            return 410, _error("gone")
-        end = min(int(start) + self.page_size, len(self._entries))
-        page = {
-            # Opaque, and not to be put into a URL as it is.
-            "cursor": f"{self._feed}/ {end}",
-            "more": end < len(self._entries),
-            "entries": self._entries[int(start) : end],
-        }
-        return 200, json.dumps(page).encode()
+        with self._lock:
+            feed, _, start = (cursor or f"{self._feed}/ 0").partition("/ ")
+            if int(feed) != self._feed:
+                return 410, _error("gone")
+            end = min(int(start) + self.page_size, len(self._entries))
+            page = {
+                # Opaque, and not to be put into a URL as it is.
+                "cursor": f"{self._feed}/ {end}",
+                "more": end < len(self._entries),
+                "entries": self._entries[int(start) : end],
+            }
+            return 200, json.dumps(page).encode()
 
 
 def _error(error: str) -> bytes:
@@ -189,11 +181,10 @@ def _handler(server: FakeSidecar) -> type[BaseHTTPRequestHandler]:
             length = int(self.headers.get("content-length") or 0)
             body = json.loads(self.rfile.read(length)) if length else None
             authorization = self.headers.get("authorization")
-            answered = server._answer(Call(self.command, self.path, authorization, body))
-            if answered is None:
+            status, answer = server._answer(Call(self.command, self.path, authorization, body))
+            if server.is_closed:
                 self.close_connection = True
                 return
-            status, answer = answered
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(answer)))

@@ -59,6 +59,9 @@ def _handler(server: KeyServer) -> type[BaseHTTPRequestHandler]:
         def do_GET(self) -> None:
             server._arrived()
             status, body = server._answer()
+            if server.is_closed:
+                self.close_connection = True
+                return
             self.send_response(status)
             self.send_header("content-type", "application/json")
             self.send_header("content-length", str(len(body)))

@@ -30,6 +30,11 @@ class Server:
             self._server.server_close()
             self._server = None
 
+    @property
+    def is_closed(self) -> bool:
+        """Whether it is; handlers look once more before they answer, and then hang up."""
+        return self._server is None
+
     def __enter__(self) -> Server:
         return self
 
