@@ -70,6 +70,8 @@ pub struct Gate {
     pub(crate) metadata_urls: Vec<String>,
     pub(crate) mcp_sessions: McpSessions,
     held: BTreeMap<StreamId, Pending>,
+    /// How many of them wait for their body.
+    reading: usize,
     /// How many bytes are kept of the bodies of all that are held.
     kept: usize,
     /// Requests that were held and went on, or whose answer has something to tell.
@@ -92,6 +94,7 @@ impl Gate {
             metadata_urls: config.resources.iter().map(|r| r.id.metadata_url()).collect(),
             mcp_sessions: McpSessions::new(&config, digest_key),
             held: BTreeMap::new(),
+            reading: 0,
             kept: 0,
             passed: HashMap::new(),
             counted: Vec::new(),
@@ -291,6 +294,7 @@ impl Gate {
             Step::Done(outcome) => outcome,
             Step::Wait(pending) if self.has_room_for(&pending) => {
                 self.kept += pending.kept();
+                self.reading += usize::from(pending.waits_for == WaitsFor::Body);
                 self.held.insert(id, pending);
                 return None;
             }
@@ -305,15 +309,16 @@ impl Gate {
     fn let_go(&mut self, id: StreamId) -> Option<Pending> {
         let pending = self.held.remove(&id)?;
         self.kept -= pending.kept();
+        self.reading -= usize::from(pending.waits_for == WaitsFor::Body);
         Some(pending)
     }
 
     fn has_room_for(&self, pending: &Pending) -> bool {
-        let waits_for_body = |pending: &Pending| pending.waits_for == WaitsFor::Body;
-        let is_body = waits_for_body(pending);
-        let most = if is_body { MOST_READING } else { MOST_WAITING };
-        self.held.len() < most
-            || self.held.values().filter(|other| waits_for_body(other) == is_body).count() < most
+        if pending.waits_for == WaitsFor::Body {
+            self.reading < MOST_READING
+        } else {
+            self.held.len() - self.reading < MOST_WAITING
+        }
     }
 
     fn resume(
