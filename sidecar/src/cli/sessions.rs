@@ -1,5 +1,6 @@
 //! The arguments of `mcp-auth sessions`.
 
+use auth_core::session_id::SessionId;
 use clap::{Args, Subcommand};
 
 /// Operators' commands, against the internal API of a running service.
@@ -38,7 +39,8 @@ pub enum SessionsCommand {
     /// Show one session
     Show {
         /// Its id
-        session: String,
+        #[arg(allow_hyphen_values = true, value_parser = session_id)]
+        session: SessionId,
         /// Print JSON
         #[arg(long)]
         json: bool,
@@ -55,7 +57,7 @@ pub struct HolderArgs {
     #[arg(long, value_name = "ID")]
     pub user: Option<String>,
     /// Those of this client
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub client: Option<String>,
 }
 
@@ -64,13 +66,18 @@ pub struct HolderArgs {
 #[group(required = true, multiple = false)]
 pub struct RevokeArgs {
     /// This session
-    pub session: Option<String>,
+    #[arg(allow_hyphen_values = true, value_parser = session_id)]
+    pub session: Option<SessionId>,
     /// All sessions and tokens of this user
     #[arg(long, value_name = "ID")]
     pub user: Option<String>,
     /// All sessions and tokens of this client
-    #[arg(long, value_name = "ID")]
+    #[arg(long, value_name = "ID", allow_hyphen_values = true)]
     pub client: Option<String>,
+}
+
+fn session_id(text: &str) -> Result<SessionId, &'static str> {
+    SessionId::parse(text).ok_or("a session id has 16 to 64 characters of base64url")
 }
 
 #[cfg(test)]
@@ -87,7 +94,21 @@ mod tests {
         assert!(
             parse(&["0123456789abcdef"]) && parse(&["--user", "a"]) && parse(&["--client", "a"])
         );
-        assert!(!parse(&[]) && !parse(&["x", "--user", "a"]));
+        assert!(!parse(&[]) && !parse(&["0123456789abcdef", "--user", "a"]));
         assert!(!parse(&["--user", "a", "--client", "b"]));
+    }
+
+    #[test]
+    fn ids_may_begin_like_an_option() {
+        let parse = |line: &str| {
+            let words = ["mcp-auth", "sessions"].into_iter().chain(line.split(' '));
+            Cli::try_parse_from(words).is_ok()
+        };
+        for id in ["-msnt_P6MAzeR75MrOTKhQ", "-hsnt_P6MAzeR75MrOTKhQ", "--nt_P6MAzeR75MrOTKhQ"] {
+            assert!(parse(&format!("revoke {id}")) && parse(&format!("revoke --client {id}")));
+            assert!(parse(&format!("show {id} --json")) && parse(&format!("show --json {id}")));
+            assert!(parse(&format!("list --client {id} --json")));
+        }
+        assert!(!parse("revoke --usr=a") && !parse("revoke -x") && !parse("show short"));
     }
 }

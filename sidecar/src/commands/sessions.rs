@@ -2,6 +2,7 @@
 
 use auth_core::{
     session::{KnownSession, Session},
+    session_id::SessionId,
     time::UnixTime,
 };
 use comfy_table::{Table, presets::NOTHING};
@@ -54,8 +55,8 @@ async fn list(api: &Api<'_>, holder: &HolderArgs, json: bool) -> Result<String, 
     })
 }
 
-async fn show(api: &Api<'_>, id: &str, json: bool) -> Result<String, NotDone> {
-    let known: KnownSession = api.json(Method::GET, &["v1", "sessions", id], &[]).await?;
+async fn show(api: &Api<'_>, id: &SessionId, json: bool) -> Result<String, NotDone> {
+    let known: KnownSession = api.json(Method::GET, &["v1", "sessions", id.as_str()], &[]).await?;
     Ok(match &known {
         _ if json => pretty(&known),
         KnownSession::Recorded(session) => lines(&rows(session)),
@@ -72,8 +73,8 @@ async fn revoke(api: &Api<'_>, args: &RevokeArgs) -> Result<String, NotDone> {
         revoked: u64,
     }
     if let Some(id) = &args.session {
-        api.send(Method::DELETE, &["v1", "sessions", id], &[]).await?;
-        return Ok(format!("revoked session {}\n", plain(id)));
+        api.send(Method::DELETE, &["v1", "sessions", id.as_str()], &[]).await?;
+        return Ok(format!("revoked session {id}\n"));
     }
     let query = holder_query(args.user.as_ref(), args.client.as_ref());
     let Revoked { revoked } = api.json(Method::DELETE, &["v1", "sessions"], &query).await?;
