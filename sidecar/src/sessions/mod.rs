@@ -123,21 +123,24 @@ impl Sessions {
         Err(contended().into())
     }
 
-    /// Revokes a session, seen or not. Revoking it again changes nothing.
+    /// Revokes a session, seen or not. Revoking it again names it in the feed for longer, and again
+    /// where it was not named: when all of its user was revoked, or the feed was lost.
     ///
     /// # Errors
     /// If the store fails; the session may then be revoked or not.
     pub async fn revoke(&self, id: &SessionId) -> Result<(), StoreFailure> {
         for attempt in 0..ATTEMPTS {
             let (now, there) = self.store.session_to_swap(id).await?;
+            let unseen = |revoked_at| Record::Unseen {
+                session_id: id.clone(),
+                revoked_at,
+                expires_at: whole(now + self.revocation_ttl),
+            };
             let record = match there.as_ref().map(|it| &it.record) {
-                Some(record) if record.revoked_at().is_some() => return Ok(()),
+                Some(Record::Unseen { revoked_at, .. }) => unseen(*revoked_at),
+                Some(record) if record.revoked_at().is_some() => record.clone(),
                 Some(record) => revoked(record, now),
-                None => Record::Unseen {
-                    session_id: id.clone(),
-                    revoked_at: whole(now),
-                    expires_at: whole(now + self.revocation_ttl),
-                },
+                None => unseen(whole(now)),
             };
             let expires_at = self.last_token_ends(&record, now);
             let entry = Revocation::Session { session_id: id.clone(), expires_at };
@@ -151,12 +154,14 @@ impl Sessions {
     }
 
     /// A login of ours outlives its access tokens by weeks. Who looks it up is told to its end that
-    /// it is revoked; the feed need not tell everybody so long.
+    /// it is revoked; the feed need not tell everybody so long. What others issue is recorded as it
+    /// is seen: a later token of the same session may live for longer.
     fn last_token_ends(&self, record: &Record, now: UnixTime) -> UnixTime {
         let issuer = record.session().and_then(|session| session.token_issuer.as_ref());
+        let longest = whole(now + self.revocation_ttl);
         match issuer.is_some() && issuer == self.own_issuer.as_ref() {
-            true => record.expires_at().min(whole(now + self.revocation_ttl)),
-            false => record.expires_at(),
+            true => record.expires_at().min(longest),
+            false => record.expires_at().max(longest),
         }
     }
 

@@ -59,6 +59,44 @@ async fn a_revoked_session_stays_revoked_until_it_has_expired() {
 }
 
 #[tokio::test]
+async fn the_feed_names_a_session_for_as_long_as_a_later_token_of_it_may_live() {
+    let (sessions, clock, _folder) = sessions();
+    sessions.put(&id(1), report("alice", 10)).await.unwrap();
+    sessions.revoke(&id(1)).await.unwrap();
+    clock.advance_secs(59);
+    assert_eq!(entries(&sessions).await.len(), 1, "a token of 30 s, issued after the report");
+    clock.advance_secs(1);
+    assert!(entries(&sessions).await.is_empty());
+}
+
+#[tokio::test]
+async fn a_session_is_named_though_its_user_was_revoked_before() {
+    let (sessions, _clock, _folder) = sessions();
+    sessions.put(&id(1), report("alice", 100)).await.unwrap();
+    sessions.revoke_all(&Holder::User("alice".to_owned())).await.unwrap();
+    sessions.revoke(&id(1)).await.unwrap();
+    let Some(Revocation::Session { session_id, .. }) = entries(&sessions).await.pop() else {
+        panic!("a token that was issued after the user's revocation belongs to the session");
+    };
+    assert_eq!(session_id, id(1));
+}
+
+#[tokio::test]
+async fn the_revocation_of_a_session_unseen_is_renewed() {
+    let (sessions, clock, _folder) = sessions();
+    sessions.revoke(&id(1)).await.unwrap();
+    clock.advance_secs(59);
+    sessions.revoke(&id(1)).await.unwrap();
+    clock.advance_secs(59);
+    let known = sessions.get(&id(1)).await.unwrap().unwrap();
+    assert_eq!(known.revoked_at(), Some(UnixTime::from_secs(NOW)));
+    assert_eq!(entries(&sessions).await.len(), 1);
+    clock.advance_secs(1);
+    assert_eq!(sessions.get(&id(1)).await.unwrap(), None);
+    assert!(entries(&sessions).await.is_empty());
+}
+
+#[tokio::test]
 async fn the_feed_names_a_login_of_ours_for_no_longer_than_its_tokens_live() {
     let (sessions, clock, _folder) = sessions();
     let ours = "https://auth.example.com".to_owned();
