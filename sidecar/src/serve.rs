@@ -16,11 +16,13 @@ use crate::{
     reload::{InUse, Reload},
     routes::{self, Internal, Keys},
     sessions::Sessions,
-    store::{Store, embedded::EmbeddedStore, redis::RedisStore},
+    store::{SWEPT_AT_ONCE, Store, embedded::EmbeddedStore, redis::RedisStore},
 };
 
 /// How often what has expired is removed.
 const SWEEP_EVERY: Duration = Duration::from_secs(10);
+/// How soon the sweep goes on if there was more than is removed at once.
+const SWEEP_ON: Duration = Duration::from_millis(100);
 /// How long requests under way may take once the process is told to stop: the identity provider has
 /// 13 s in a refresh. Kubernetes waits for 30.
 const DRAIN: Duration = Duration::from_secs(20);
@@ -190,6 +192,10 @@ async fn sweep(store: Arc<dyn Store>, metrics: PrometheusHandle) {
         }
         was_up = swept.is_ok();
         metrics.run_upkeep();
+        if swept.is_ok_and(|count| count >= SWEPT_AT_ONCE) {
+            tokio::time::sleep(SWEEP_ON).await;
+            continue;
+        }
         // Replicas that started together do not stay together.
         let jitter = Duration::from_millis(rand::random::<u64>() % 2000);
         tokio::time::sleep(SWEEP_EVERY + jitter).await;

@@ -21,6 +21,9 @@ use record::{Position, Record};
 /// sent back for what expires meanwhile.
 const PAGING_GRACE: u64 = 60_000_000;
 
+/// How much one sweep removes of each kind at most, so that it never holds up writers for long.
+pub(crate) const SWEPT_AT_ONCE: usize = 1000;
+
 /// The store did not do what it was asked to. A write may or may not have happened.
 #[derive(Debug, thiserror::Error)]
 pub enum StoreFailure {

@@ -28,6 +28,7 @@ macro_rules! for_store {
             a_listing_goes_on_where_it_ended,
             a_session_that_changes_its_client_changes_lists,
             an_expired_session_is_gone_at_once,
+            a_session_recorded_anew_is_listed_once,
             many_swaps_answer_in_order,
             a_revocation_unseen_is_found_but_not_listed,
             the_feed_is_read_in_order_and_in_pages,
@@ -148,6 +149,18 @@ pub(crate) async fn an_expired_session_is_gone_at_once(store: AnyStore) {
     assert_eq!(listed(&*store, None).await, [2]);
     assert!(put(&*store, None, &session(1, "bob", now)).await, "the id is free again");
     assert_eq!(listed(&*store, Some(Holder::User("bob".to_owned()))).await, [1]);
+}
+
+pub(crate) async fn a_session_recorded_anew_is_listed_once(store: AnyStore) {
+    let now = store.now().await.unwrap();
+    let short = Session { expires_at: in_secs(now, 1), ..session(1, "alice", now) };
+    assert!(put(&*store, None, &short).await);
+    tokio::time::sleep(Duration::from_millis(1100)).await;
+    assert!(put(&*store, None, &session(1, "bob", in_secs(now, 1))).await);
+    let of = |user: &str| Some(Holder::User(user.to_owned()));
+    assert_eq!(listed(&*store, None).await, [1]);
+    assert_eq!(listed(&*store, of("bob")).await, [1]);
+    assert!(listed(&*store, of("alice")).await.is_empty(), "it is another's now");
 }
 
 pub(crate) async fn many_swaps_answer_in_order(store: AnyStore) {

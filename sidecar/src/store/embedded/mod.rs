@@ -16,13 +16,11 @@ use redb::{Database, DatabaseError, ReadTransaction, ReadableDatabase};
 
 use self::writer::Writer;
 use super::{
-    Answer, FeedCursor, FeedRead, Holder, Key, Scan, Store, StoreFailure, Stored, Swap, Update,
+    Answer, FeedCursor, FeedRead, Holder, Key, SWEPT_AT_ONCE, Scan, Store, StoreFailure, Stored,
+    Swap, Update,
     record::{Position, Record},
 };
 use crate::clock::Clock;
-
-/// How much one sweep removes of each kind, so that it never holds up writers for long.
-const SWEPT_AT_ONCE: usize = 1000;
 
 /// A store in a folder of its own.
 pub struct EmbeddedStore {

@@ -12,12 +12,9 @@ use super::{
     unreadable,
 };
 use crate::store::{
-    Answer, Holder, StoreFailure, Stored, Swap,
+    Answer, Holder, SWEPT_AT_ONCE, StoreFailure, Stored, Swap,
     record::{Position, Record},
 };
-
-/// How many of a bucket's index entries one sweep looks at.
-const SWEPT_AT_ONCE: usize = 1000;
 
 #[derive(Clone)]
 pub(super) struct Sessions {
@@ -181,7 +178,12 @@ impl Sessions {
                 found[index] = raw.map(stored).transpose()?;
             }
         }
-        Ok(found.into_iter().flatten().collect())
+        // A place stays until the sweep; the session may be recorded anew, elsewhere, by then.
+        let is_there = |it: &Stored, listed: &String| {
+            it.record.session().is_some_and(|session| place(session) == *listed)
+        };
+        let found = found.into_iter().zip(places);
+        Ok(found.filter_map(|(it, listed)| it.filter(|it| is_there(it, listed))).collect())
     }
 
     /// Records expire by themselves; this takes them out of the indexes.
