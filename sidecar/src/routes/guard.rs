@@ -24,7 +24,8 @@ pub(super) async fn bearer(
 
 /// Refuses what a browser sends on behalf of another site. Without a token the listener is on
 /// loopback, where any page the operator visits could reach it, also under a name of its own that
-/// it lets point there: then a browser must have asked for an address, not for a name.
+/// it lets point there. Browsers do not mark what a page asks of its own site without TLS, so then
+/// nobody may ask under a name that a stranger's name server could answer for.
 pub(super) async fn same_origin(
     State(internal): State<Internal>,
     request: Request,
@@ -41,7 +42,8 @@ pub(super) async fn same_origin(
         return Err(Refusal::Forbidden("this was sent by a page of another site"));
     }
     let from_browser = site.is_some() || origin.is_some();
-    if internal.tokens.is_none() && from_browser && !is_literal(host) {
+    let may_be_a_strangers = !is_literal(host) && (from_browser || host.contains('.'));
+    if internal.tokens.is_none() && may_be_a_strangers {
         return Err(Refusal::Forbidden("without a token, open this by its address"));
     }
     Ok(next.run(request).await)
@@ -105,6 +107,8 @@ mod tests {
                 vec![("host", "evil.example"), ("sec-fetch-site", "same-origin")],
                 StatusCode::FORBIDDEN,
             ),
+            (vec![("host", "evil.example")], StatusCode::FORBIDDEN),
+            (vec![("host", "evil.example:8082")], StatusCode::FORBIDDEN),
             (vec![("host", "mcp-auth")], StatusCode::NO_CONTENT),
             (
                 vec![("origin", own.as_str()), ("sec-fetch-site", "same-origin")],
