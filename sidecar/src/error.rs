@@ -46,7 +46,7 @@ pub enum Refusal {
     #[error(transparent)]
     Store(#[from] StoreFailure),
     /// It took too long.
-    #[error("this took too long")]
+    #[error("this took too long, and part of it may have been done; asking again goes on")]
     TooSlow,
     /// Users cannot be sent to log in yet.
     #[error("the identity provider has not answered yet")]
@@ -79,7 +79,7 @@ impl Refusal {
     /// The sentence for the caller, who learns nothing of the inside.
     pub fn description(&self) -> String {
         match self {
-            Self::ProviderUnknown => self.to_string(),
+            Self::ProviderUnknown | Self::TooSlow => self.to_string(),
             other if other.status() == StatusCode::SERVICE_UNAVAILABLE => {
                 "the store is not available".to_owned()
             }
