@@ -4,6 +4,7 @@ use std::error::Error;
 
 use auth_core::time::UnixTime;
 use jiff::Timestamp;
+use serde::Serialize;
 
 /// `2026-11-23 09:24 UTC`, or `never` beyond the calendar.
 pub fn date(time: UnixTime) -> String {
@@ -40,6 +41,21 @@ pub fn plain(text: &str) -> String {
         .collect()
 }
 
+/// JSON for a terminal: of control characters it has none but the ends of its lines.
+pub fn pretty(value: &impl Serialize) -> String {
+    let text = serde_json::to_string_pretty(value).expect("text and numbers become JSON");
+    let safe = text.chars().fold(String::new(), |mut safe, c| {
+        match c {
+            '\n' => safe.push(c),
+            // JSON may have those beyond ASCII as they are.
+            c if c.is_control() => safe.push_str(&format!("\\u{:04x}", u32::from(c))),
+            c => safe.push(c),
+        }
+        safe
+    });
+    format!("{safe}\n")
+}
+
 /// What lies at the bottom of a failure: the part that says something to people.
 pub fn root_cause(failure: &dyn Error) -> String {
     let mut cause = failure;
@@ -52,6 +68,14 @@ pub fn root_cause(failure: &dyn Error) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn json_steers_no_terminal_and_says_the_same() {
+        let value = serde_json::json!({"name": "\u{9b}31m\u{1b}[0mé"});
+        let told = pretty(&value);
+        assert_eq!(told, "{\n  \"name\": \"\\u009b31m\\u001b[0mé\"\n}\n");
+        assert_eq!(serde_json::from_str::<serde_json::Value>(&told).unwrap(), value);
+    }
 
     #[test]
     fn times_are_readable() {

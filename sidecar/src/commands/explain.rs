@@ -27,7 +27,7 @@ use crate::{
     filter_file::{self, NotFound},
     input,
     secret::Secret,
-    text::plain,
+    text::{plain, pretty},
 };
 
 /// How long a key set or an answer of the sidecar may take.
@@ -294,6 +294,5 @@ fn as_json(explanation: &Explanation) -> String {
             })
         }
     });
-    let text = serde_json::to_string_pretty(&json!({"findings": findings, "decision": decision}));
-    format!("{}\n", text.expect("text becomes JSON"))
+    pretty(&json!({"findings": findings, "decision": decision}))
 }

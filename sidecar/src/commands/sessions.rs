@@ -7,14 +7,14 @@ use auth_core::{
 };
 use comfy_table::{Table, presets::NOTHING};
 use reqwest::Method;
-use serde::{Deserialize, Serialize};
+use serde::Deserialize;
 
 use super::api::{Api, NotDone};
 use crate::{
     cli::{HolderArgs, RevokeArgs, SessionsArgs, SessionsCommand},
     clock::Clock,
     secret::Secret,
-    text::{ago, date, plain},
+    text::{ago, date, plain, pretty},
 };
 
 /// Does what the command line says, and tells what to print.
@@ -129,9 +129,4 @@ fn rows(session: &Session) -> Vec<(&'static str, String)> {
 
 fn lines(rows: &[(&str, String)]) -> String {
     rows.iter().map(|(name, value)| format!("{name:<13} {value}\n")).collect()
-}
-
-pub(super) fn pretty(value: &impl Serialize) -> String {
-    let text = serde_json::to_string_pretty(value).expect("text and numbers become JSON");
-    format!("{text}\n")
 }

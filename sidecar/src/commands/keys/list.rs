@@ -11,10 +11,9 @@ use super::{
 };
 use crate::{
     cli::PolicyArgs,
-    commands::sessions::pretty,
     places::Named,
     rotation::{Kind, Stamp},
-    text::ago,
+    text::{ago, pretty},
 };
 
 /// One key.
