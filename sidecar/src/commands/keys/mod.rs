@@ -62,6 +62,13 @@ struct Context<'a> {
     tell: &'a (dyn Fn(&str) + Sync),
 }
 
+impl Context<'_> {
+    /// What was done before something failed.
+    fn tell_so_far(&self, told: &str) {
+        told.lines().for_each(self.tell);
+    }
+}
+
 /// Does what the command line says, and tells what to print. Long work goes on telling `tell`.
 ///
 /// # Errors

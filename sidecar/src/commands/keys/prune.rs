@@ -17,7 +17,8 @@ pub(super) async fn run(context: &Context<'_>, args: &PruneArgs) -> Result<Strin
             let why = format!("{} has no older values to prune", target_name(*target));
             return Err(NotDone::Usage(why));
         };
-        told.push_str(&one(context, kind, &policy(kind, &args.policy), args.force).await?);
+        let done = one(context, kind, &policy(kind, &args.policy), args.force).await;
+        told.push_str(&done.inspect_err(|_| context.tell_so_far(&told))?);
     }
     Ok(told)
 }

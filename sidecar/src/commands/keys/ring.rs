@@ -21,7 +21,7 @@ impl Ring {
     /// Reads the list, and makes the notes fit it.
     pub(super) fn read(kind: Kind, held: Option<&Held>, now: u64) -> Result<Self, NotDone> {
         let named = named(kind);
-        let texts: Vec<Secret> = match held {
+        let given: Vec<Secret> = match held {
             None => Vec::new(),
             Some(held) => {
                 held.value.expose().split(',').map(|text| Secret::new(text.trim())).collect()
@@ -30,7 +30,15 @@ impl Ring {
         let id = |text: &Secret| {
             kind.id(text.expose()).map_err(|why| NotDone::BadKey(named.key(), why.to_string()))
         };
-        let ids = texts.iter().map(id).collect::<Result<Vec<_>, _>>()?;
+        let (mut texts, mut ids) = (Vec::new(), Vec::new());
+        for text in given {
+            let id = id(&text)?;
+            // A key that is there twice is one key: the second is no retired one.
+            if !ids.contains(&id) {
+                texts.push(text);
+                ids.push(id);
+            }
+        }
         // Notes that cannot be read are as good as none: keys are then kept for longer.
         let notes = held.and_then(|held| held.notes.as_deref());
         let mut notes: Notes =
@@ -91,5 +99,23 @@ pub(super) const fn named(kind: Kind) -> Named {
         Kind::Signing => Named::SigningKey,
         Kind::Storage => Named::StorageKey,
         Kind::Token => Named::Token,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_key_that_is_there_twice_is_one_key() {
+        let (first, other) = (Kind::Storage.generate(), Kind::Storage.generate());
+        let (first, other) = (first.expose(), other.expose());
+        let value = Secret::new(format!("{first},{other},{first}"));
+        let held = Held { value, notes: None };
+        let mut ring = Ring::read(Kind::Storage, Some(&held), 0).unwrap();
+        assert_eq!(ring.ids.len(), 2);
+        let retired = ring.ids[1..].to_vec();
+        ring.take(&Step::Drop(retired), 0).unwrap();
+        assert!(ring.changed(Some(&held)).unwrap().value.matches(first.as_bytes()));
     }
 }

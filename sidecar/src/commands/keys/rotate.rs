@@ -21,10 +21,11 @@ pub(super) async fn run(
 ) -> Result<String, NotDone> {
     let mut told = String::new();
     for target in &args.targets {
-        match kind(*target) {
-            Some(kind) => told.push_str(&one(context, args, kind).await?),
-            None => told.push_str(&client_secret::rotate(context, args, &variable).await?),
-        }
+        let done = match kind(*target) {
+            Some(kind) => one(context, args, kind).await,
+            None => client_secret::rotate(context, args, &variable).await,
+        };
+        told.push_str(&done.inspect_err(|_| context.tell_so_far(&told))?);
     }
     Ok(told)
 }
