@@ -1,6 +1,7 @@
 // Measures built modules in a host of a page, in Node.js: what a request with a known token asks of
 // the host, which is the same on every machine, how long it takes and how long one with a new token,
-// and what a module takes to be compiled and to remember tokens. Several modules have their goes by turns.
+// and what a module takes to be compiled and to remember tokens. Several modules have their goes by
+// turns.
 //
 //   node --no-liftoff --no-wasm-lazy-compilation main.mjs [--write] [--tokens N] MODULE.wasm...
 //
